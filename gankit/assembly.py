@@ -1,0 +1,302 @@
+"""Recipe + registry → networks, loss, data; refuses what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from attrs import field, frozen
+from torch import nn
+
+from gankit.errors import GankitError, MisfitError
+from gankit.parts import (
+    UNBOUNDED,
+    Augmentation,
+    Conditioner,
+    Dataset,
+    Discriminator,
+    Facts,
+    Generator,
+    Loss,
+    Penalty,
+    Shapes,
+)
+from gankit.randomness import key
+from gankit.recipe import Recipe, Use
+from gankit.settings import PLAYERS, Noise, Optimizer, Train
+
+_TRIAL = 2  # samples in the pass that checks shapes
+_ADAM = {"lr": 2e-4, "betas": (0.5, 0.999)}
+
+
+@frozen(kw_only=True, eq=False)
+class Assembly:
+    """Parts that go together, ready to play.
+
+    From a recipe it is what :func:`assemble` returns; from objects, build it yourself:
+    only ``dataset``, ``generator``, ``discriminator``, ``loss`` and ``train`` (with
+    steps or epochs) are needed.
+
+    Raises:
+        MisfitError: everything that does not fit, at once.
+    """
+
+    dataset: Dataset
+    generator: nn.Module
+    discriminator: nn.Module
+    loss: Loss
+    train: Train
+    conditioner: Conditioner | None = None
+    penalties: Sequence[Penalty] = ()
+    augmentations: Sequence[Augmentation] = ()
+    noise: Noise = field(factory=Noise)
+    optimizers: dict[str, Optimizer] = field(
+        factory=lambda: {p: Optimizer(use="Adam", options=dict(_ADAM)) for p in PLAYERS}
+    )
+    recipe: Recipe | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.recipe is not None:
+            return  # `assemble` has checked it before anything was allocated
+        problems = _misfits(self.dataset, self.conditioner, self.loss, self.train)
+        if not problems:
+            shapes = shapes_of(self.dataset.facts, self.noise, self.conditioner)
+            problems = _network_misfits(
+                self.generator, self.discriminator, shapes, self.dataset.facts
+            )
+        if problems:
+            raise MisfitError("these parts do not go together:", problems)
+
+    @property
+    def shapes(self) -> Shapes:
+        """The sizes that the networks fit."""
+        return shapes_of(self.dataset.facts, self.noise, self.conditioner)
+
+
+def assemble(recipe: Recipe) -> Assembly:
+    """Build the parts of a recipe, after checking on no memory that they fit.
+
+    Raises:
+        MisfitError: everything that does not fit, at once.
+        DataError: the data set cannot be read.
+    """
+    problems: list[str] = []
+    dataset = _built("dataset", recipe.dataset, problems)
+    loss = _built("loss", recipe.loss, problems)
+    penalties = [
+        _built(f"penalties.{i}", use, problems)
+        for i, use in enumerate(recipe.penalties)
+    ]
+    augmentations = [
+        _built(f"augmentations.{i}", use, problems)
+        for i, use in enumerate(recipe.augmentations)
+    ]
+    _raise_for(problems, recipe)
+    torch.manual_seed(key(recipe.train.seed, "weights", "conditioner"))
+    conditioner = _conditioner(recipe, dataset.facts, problems)
+    problems += _misfits(dataset, conditioner, loss, recipe.train)
+    problems += _augmentation_misfits(augmentations, dataset.facts)
+    _raise_for(problems, recipe)
+    shapes = shapes_of(dataset.facts, recipe.noise, conditioner)
+    with torch.device("meta"):
+        generator = _built("generator", recipe.generator, problems, shapes)
+        discriminator = _built("discriminator", recipe.discriminator, problems, shapes)
+        if not problems:
+            problems += _network_misfits(
+                generator, discriminator, shapes, dataset.facts
+            )
+    _raise_for(problems, recipe)
+    return Assembly(
+        dataset=dataset,
+        generator=_network(recipe, recipe.generator, shapes, "generator"),
+        discriminator=_network(recipe, recipe.discriminator, shapes, "discriminator"),
+        loss=loss,
+        train=recipe.train,
+        conditioner=conditioner,
+        penalties=penalties,
+        augmentations=augmentations,
+        noise=recipe.noise,
+        optimizers=recipe.optimizers,
+        recipe=recipe,
+    )
+
+
+def assemble_generator(
+    recipe: Recipe, facts: Facts
+) -> tuple[nn.Module, Conditioner | None]:
+    """Build what sampling a run needs, with no data set.
+
+    Raises:
+        MisfitError: the parts do not fit the recorded facts.
+    """
+    problems: list[str] = []
+    conditioner = _conditioner(recipe, facts, problems)
+    _raise_for(problems, recipe)
+    shapes = shapes_of(facts, recipe.noise, conditioner)
+    return _network(recipe, recipe.generator, shapes, "generator"), conditioner
+
+
+def shapes_of(facts: Facts, noise: Noise, conditioner: Conditioner | None) -> Shapes:
+    """Return the sizes that the networks must fit."""
+    size = conditioner.size if conditioner is not None else 0
+    return Shapes(facts.sample_shape, noise.size, size)
+
+
+def _raise_for(problems: list[str], recipe: Recipe) -> None:
+    if problems:
+        raise MisfitError(
+            f"the parts of the recipe {recipe.name!r} do not go together:", problems
+        )
+
+
+def _built(path: str, use: Use, problems: list[str], *given: object) -> Any:
+    """Build a part; a ValueError of its own becomes one of the problems."""
+    try:
+        return use.build(*given)
+    except GankitError:
+        raise  # a data set's own error says all there is to say
+    except ValueError as error:
+        problems.append(f"{path} {use.entry.part.name!r}: {error}")
+        return None
+
+
+def _network(recipe: Recipe, use: Use, shapes: Shapes, role: str) -> nn.Module:
+    torch.manual_seed(key(recipe.train.seed, "weights", role))
+    return use.build(shapes)  # type: ignore[no-any-return] # the contract of the kind
+
+
+def _conditioner(recipe: Recipe, facts: Facts, problems: list[str]) -> Any:
+    if recipe.conditioner is None:
+        return None
+    return _built("conditioner", recipe.conditioner, problems, facts)
+
+
+def _misfits(
+    dataset: Dataset, conditioner: Conditioner | None, loss: Loss, train: Train
+) -> list[str]:
+    """Say what of these cannot be, and what would mend it."""
+    problems = []
+    facts = dataset.facts
+    if (train.steps is None) == (train.epochs is None):
+        problems.append("train: set either steps or epochs")
+    if train.batch_size > len(dataset):
+        problems.append(
+            f"train.batch_size: {train.batch_size} is more than the {len(dataset)} items "
+            f"of the data set; set it to {len(dataset)} or less"
+        )
+    name = type(loss).__name__
+    if conditioner is None and (
+        _flag(loss, "needs_condition") or _flag(loss, "needs_mismatch")
+    ):
+        problems.append(
+            f"the loss {name} compares conditions, and there is no conditioner; "
+            "set conditioner.use, or choose another loss"
+        )
+    if (
+        _flag(loss, "needs_mismatch")
+        and facts.classes is not None
+        and len(facts.classes) < 2
+    ):
+        problems.append(
+            f"the loss {name} needs conditions of another class, and the data set has "
+            f"one class, {facts.classes[0]!r}; give it a second, or choose another loss"
+        )
+    if conditioner is not None:
+        problems += _unknown_to(facts, conditioner)
+    return problems
+
+
+def _unknown_to(facts: Facts, conditioner: Conditioner) -> list[str]:
+    name = type(conditioner).__name__
+    if conditioner.reads == "captions" and not facts.captioned:
+        return [
+            f"the conditioner {name} reads captions, and the data set has none; use a "
+            "captioned data set, or a conditioner that reads labels"
+        ]
+    if conditioner.reads == "label" and facts.classes is None:
+        return [
+            f"the conditioner {name} reads labels, and the data set has none; use a "
+            "labelled data set, or a conditioner that reads captions"
+        ]
+    return []
+
+
+def _flag(loss: Loss, name: str) -> bool:
+    return bool(getattr(loss, name, False))
+
+
+def _augmentation_misfits(
+    augmentations: Sequence[Augmentation], facts: Facts
+) -> list[str]:
+    problems = []
+    for i, augmentation in enumerate(augmentations):
+        try:
+            augmentation(torch.zeros(_TRIAL, *facts.sample_shape), torch.Generator())
+        except ValueError as error:
+            problems.append(f"augmentations.{i}: {error}")
+    return problems
+
+
+def _network_misfits(
+    generator: nn.Module, discriminator: nn.Module, shapes: Shapes, facts: Facts
+) -> list[str]:
+    """Pass two samples through both networks, on no memory if they are on ``meta``."""
+    problems = _range_misfits(generator, facts)
+    condition = (
+        torch.zeros(_TRIAL, shapes.condition, device=_device_of(generator))
+        if shapes.condition
+        else None
+    )
+    noise = torch.zeros(_TRIAL, shapes.noise, device=_device_of(generator))
+    problems += _shape_misfit(
+        "generator", lambda: generator(noise, condition), (_TRIAL, *shapes.sample)
+    )
+    samples = torch.zeros(_TRIAL, *shapes.sample, device=_device_of(discriminator))
+    problems += _shape_misfit(
+        "discriminator", lambda: discriminator(samples, condition), (_TRIAL,)
+    )
+    return problems
+
+
+def _range_misfits(generator: nn.Module, facts: Facts) -> list[str]:
+    made = getattr(generator, "output_range", None)
+    if made is None:
+        return [
+            f"the generator {type(generator).__name__} does not declare its "
+            "output_range; its author has to, as (-1.0, 1.0) or gankit.UNBOUNDED"
+        ]
+    wanted = facts.sample_range
+    if wanted is None or made == UNBOUNDED or tuple(made) == tuple(wanted):
+        return []
+    return [
+        f"the generator {type(generator).__name__} gives values in {_range(made)}, and "
+        f"the data set has values in {_range(wanted)}; choose a generator, or an option "
+        "of it, with the data's range or with none"
+    ]
+
+
+def _range(limits: tuple[float, float]) -> str:
+    return "no bounds" if limits == UNBOUNDED else f"[{limits[0]:g}, {limits[1]:g}]"
+
+
+def _shape_misfit(
+    role: str, call: Callable[[], Any], wanted: tuple[int, ...]
+) -> list[str]:
+    try:
+        with torch.no_grad():
+            made = tuple(call().shape)
+    except NotImplementedError:
+        return []  # an operation without a meta kernel: the first step will tell
+    except (RuntimeError, ValueError, TypeError) as error:
+        if "meta" in str(error):
+            return []
+        return [f"the {role} cannot take its input: {' '.join(str(error).split())}"]
+    if made == wanted:
+        return []
+    return [f"the {role} gives the shape {made} for a batch of {_TRIAL}, not {wanted}"]
+
+
+def _device_of(network: nn.Module) -> torch.device:
+    tensor = next((t for t in network.parameters()), None)
+    return tensor.device if tensor is not None else torch.device("cpu")

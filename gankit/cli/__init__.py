@@ -1,0 +1,128 @@
+"""The command line: ``gankit …``. Each command is imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from gankit.commands import Command
+from gankit.errors import GankitError, UsageError
+from gankit.plugins import Plugins, discover, resolve
+
+COMMANDS = (
+    Command("train", "gankit.cli.train:train", "Train a recipe."),
+    Command("resume", "gankit.cli.train:resume", "Go on with a run."),
+    Command("sample", "gankit.cli.sample:sample", "Draw pictures from a run."),
+    Command("list", "gankit.cli.parts:list_parts", "List the parts there are."),
+    Command(
+        "show", "gankit.cli.parts:show", "Show a part, its options and its source."
+    ),
+    Command("recipes", "gankit.cli.parts:recipes", "List the recipes there are."),
+    Command("plugins", "gankit.cli.parts:plugins", "List plugins, and which failed."),
+    Command("doctor", "gankit.cli.doctor:doctor", "Check this installation."),
+)
+
+
+class Context:
+    """What the options that every command takes ask for."""
+
+    def __init__(self) -> None:
+        self.files: list[str] = []
+        self.disable: list[str] = []
+
+    def discover(self) -> Plugins:
+        """Find the plugins."""
+        return discover(self.files, self.disable)
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def callback(context: click.Context, _: click.Parameter, values: Any) -> None:
+        getattr(context.ensure_object(Context), name).extend(values)
+
+    return callback
+
+
+def plugin_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--plugin`` and ``--disable-plugin``, which end up in the `Context`."""
+    for flag, name, metavar, text in (
+        ("--disable-plugin", "disable", "NAME", "Leave out a plugin; repeatable."),
+        ("--plugin", "files", "FILE", "Load a local plugin file; repeatable."),
+    ):
+        command = click.option(
+            flag,
+            multiple=True,
+            metavar=metavar,
+            help=text,
+            expose_value=False,
+            is_eager=True,
+            callback=_remember(name),
+        )(command)
+    return command
+
+
+class LazyGroup(click.Group):
+    """A group whose commands, its own and those of plugins, are imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every command."""
+        return [command.name for command in self._commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        for command in self._commands(ctx, only=cmd_name):
+            if command.name == cmd_name:
+                return resolve(command.target)  # type: ignore[no-any-return] # a contract
+        return None
+
+    def format_commands(self, ctx: click.Context, formatter: Any) -> None:
+        """Write the list of commands without importing any."""
+        rows = [(command.name, command.summary) for command in self._commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _commands(self, ctx: click.Context, only: str = "") -> Iterable[Command]:
+        yield from COMMANDS
+        if any(only == command.name for command in COMMANDS):
+            return  # no plugin has to be asked
+        own = {command.name for command in COMMANDS}
+        found = ctx.ensure_object(Context).discover()
+        for yielded in found.manager.hook.gankit_commands():
+            for command in yielded:
+                if command.name not in own:
+                    own.add(command.name)
+                    yield command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gankit", prog_name="gankit")
+@plugin_options
+def cli() -> None:
+    """Train generative adversarial networks assembled from parts.
+
+    Try `gankit train`: it draws scenes with captions, and learns to draw them from
+    their captions, in minutes on a CPU.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line, and exit: 0 done, 2 the user's input, 1 anything else."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line, and return its exit code."""
+    try:
+        code = cli.main(arguments, prog_name="gankit", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped before anything was saved", err=True)
+        return 1
+    except GankitError as error:
+        click.echo(f"error: {error}", err=True)
+        return 2 if isinstance(error, UsageError) else 1
+    return code if isinstance(code, int) else 0

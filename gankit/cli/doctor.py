@@ -1,0 +1,80 @@
+"""``gankit doctor``."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from gankit.cli import Context, plugin_options
+from gankit.errors import PluginError
+from gankit.plugins import core_version
+from gankit.registry import Registry
+
+_PACKAGES = (
+    "torch",
+    "torchvision",
+    "pluggy",
+    "attrs",
+    "cattrs",
+    "safetensors",
+    "tensorboard",
+)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
+@plugin_options
+@click.pass_obj
+def doctor(context: Context, as_json: bool) -> int:
+    """Check this installation: versions, devices, plugins, and that every part imports.
+
+    Exits with 1 when something is wrong.
+    """
+    from gankit.device import available_devices, free_memory, resolve_device
+
+    registry = Registry(context.discover())
+    problems = [str(failure) for failure in registry.failures]
+    for entry in registry.entries():
+        if entry.part.kind == "recipe":
+            continue
+        try:
+            _ = entry.options
+        except PluginError as error:
+            problems.append(str(error))
+    facts = {
+        "gankit": core_version(),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in _PACKAGES},
+        "devices": {
+            name: f"{free_memory(resolve_device(name)) / 2**30:.1f} GiB free"
+            for name in available_devices()
+        },
+        "plugins": {plugin.name: plugin.source for plugin in registry.plugins.loaded},
+        "parts": len(registry.entries()),
+        "problems": problems,
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+        return 1 if problems else 0
+    for name, value in facts.items():
+        if name == "problems":
+            continue
+        if isinstance(value, dict):
+            value = (
+                ", ".join(f"{key} ({text})" for key, text in value.items()) or "none"
+            )
+        click.echo(f"{name:12} {value}")
+    for problem in problems:
+        click.echo(f"problem: {problem}")
+    click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
+    return 1 if problems else 0
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

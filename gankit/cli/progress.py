@@ -1,0 +1,190 @@
+"""What a person sees of a run: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from gankit.hookspecs import hookimpl
+from gankit.trainer import Report, Run
+
+_SHOWN = {
+    "loss/discriminator": "D loss",
+    "loss/generator": "G loss",
+    "D(x)": "D(x)",
+    "D(G(z))": "D(G(z))",
+}
+_EVERY = 0.5  # seconds between two refreshes of a terminal
+
+
+def watcher() -> Live | Lines:
+    """Return what suits the standard error that there is."""
+    return Live() if sys.stderr.isatty() else Lines()
+
+
+class _Rate:
+    """Steps a second since the first step seen."""
+
+    def __init__(self) -> None:
+        self._start: tuple[float, int] | None = None
+
+    def __call__(self, step: int) -> float:
+        now = time.monotonic()
+        if self._start is None:
+            self._start = (now, step)
+        seconds, first = now - self._start[0], self._start[1]
+        return (step - first) / seconds if seconds > 0 else 0.0
+
+
+def _numbers(report: Report, rate: float) -> str:
+    values = report.values()
+    shown = [
+        f"{word} {values[key]:.3f}" for key, word in _SHOWN.items() if key in values
+    ]
+    return "  ".join([f"{rate:.1f} steps/s", *shown])
+
+
+def _told(run: Run) -> list[str]:
+    """Say what there is to know before the first step."""
+    data = run.data
+    where = "resident on" if data.store is not None else "streamed to"
+    lines = [
+        f"{run.name}: {run.steps - run.step:,} steps on {len(data):,} items, {where} "
+        f"{data.device}; run folder {run.folder}"
+    ]
+    if data.skipped:
+        lines.append(
+            f"{len(data.skipped)} items skipped: " + "; ".join(data.skipped[:5])
+        )
+    lines += [f"note: {note}" for note in getattr(run.game.conditioner, "notes", ())]
+    return [*lines, *(f"warning: {failure}" for failure in run.plugins.failures)]
+
+
+class Lines:
+    """One plain line of text for every so many steps, on standard error."""
+
+    def __init__(self) -> None:
+        self._rate = _Rate()
+        self._last = ("", -1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Tell of what takes long before the first step, a tenth at a time."""
+        tenth = (
+            "reading" if text.startswith("reading") else "",
+            10 * done // max(total, 1),
+        )
+        if tenth != self._last:
+            self._last = tenth
+            click.echo(f"{text}: {done:,} of {total:,}", err=True)
+
+    @hookimpl
+    def gankit_before_run(self, run: Run) -> None:
+        """Introduce the run."""
+        for line in _told(run):
+            click.echo(line, err=True)
+        self._rate(run.step)
+
+    @hookimpl
+    def gankit_after_step(self, run: Run, report: Report) -> None:
+        """Write a line for a step that is due."""
+        if run.due(run.assembly.train.log_every):
+            numbers = _numbers(report, self._rate(run.step))
+            click.echo(f"step {run.step:,} of {run.steps:,}  {numbers}", err=True)
+
+
+class JsonLines(Lines):
+    """Lines of JSON on standard output; everything said in words is left out."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Say nothing."""
+
+    @hookimpl
+    def gankit_before_run(self, run: Run) -> None:
+        """Introduce the run."""
+        line = {"run": str(run.folder), "steps": run.steps, "items": len(run.data)}
+        click.echo(json.dumps(line | {"skipped": list(run.data.skipped)}))
+
+    @hookimpl
+    def gankit_after_step(self, run: Run, report: Report) -> None:
+        """Write a line for a step that is due."""
+        if run.due(run.assembly.train.log_every):
+            click.echo(json.dumps({"step": report.step, **report.values()}))
+
+
+class Live:
+    """A live line on a terminal: bar, rate, losses, D(x), D(G(z)), time to go."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TextColumn("{task.fields[numbers]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
+        self._rate = _Rate()
+        self._task: TaskID | None = None
+        self._phase = ""
+        self._shown = 0.0
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """Show what takes long before the first step."""
+        phase, _, numbers = text.partition(":")
+        if phase != self._phase:
+            self._start(phase, total)
+        assert self._task is not None, "a phase has started"
+        self._bars.update(
+            self._task, completed=done, total=total, numbers=numbers.strip()
+        )
+
+    @hookimpl
+    def gankit_before_run(self, run: Run) -> None:
+        """Introduce the run."""
+        self._start("training", run.steps)
+        for line in _told(run):
+            self._console.print(line, markup=False)
+        self._rate(run.step)
+
+    @hookimpl
+    def gankit_after_step(self, run: Run, report: Report) -> None:
+        """Refresh the line, not so often that the device would wait for it."""
+        now = time.monotonic()
+        if now - self._shown < _EVERY and run.step < run.steps:
+            return
+        self._shown = now
+        assert self._task is not None, "training has started"
+        numbers = _numbers(report, self._rate(run.step))
+        self._bars.update(self._task, completed=run.step, numbers=numbers)
+
+    def _start(self, phase: str, total: int) -> None:
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+        self._phase = phase
+        self._task = self._bars.add_task(phase, total=total, numbers="")

@@ -1,0 +1,58 @@
+"""``gankit sample``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gankit.cli import Context, plugin_options
+
+
+@click.command()
+@click.argument("run")
+@click.option("-n", "count", type=click.IntRange(1), default=64, help="How many.")
+@click.option("-o", "output", default="samples.png", help="Picture to write.")
+@click.option("--label", help="Class, by name or index.")
+@click.option("--text", multiple=True, help="Caption; repeatable: they take turns.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the noise.")
+@click.option(
+    "--interpolate", is_flag=True, help="In each row walk between two noises."
+)
+@click.option("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--json", "as_json", is_flag=True, help="Say what was written as JSON.")
+@plugin_options
+@click.pass_obj
+def sample(
+    context: Context,
+    run: str,
+    count: int,
+    output: str,
+    label: str | None,
+    text: tuple[str, ...],
+    seed: int,
+    interpolate: bool,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Draw pictures from the run in folder RUN, and write them as one grid.
+
+    \b
+    gankit sample runs/cgan-1 -n 16 --label 7 -o sevens.png
+    gankit sample runs/quickstart-1 --text "a red circle above a blue square"
+    """  # noqa: D301 # the backslash is click's, and keeps the lines apart
+    from gankit import api
+
+    sampler = api.load(run, device=device, plugins=context.files)
+    drawn = sampler.sample(count, label=label, text=text or None, seed=seed)
+    if interpolate:
+        side = max(2, round(count**0.5))
+        texts = [label] if label else text
+        drawn = sampler.interpolate(texts, rows=side, steps=side, seed=seed)
+    drawn.save(Path(output))
+    if as_json:
+        said = {"file": output, "samples": len(drawn.samples), "seed": seed}
+        click.echo(json.dumps(said | {"captions": list(drawn.captions)}))
+    else:
+        click.echo(f"{len(drawn.samples)} samples in {output}")

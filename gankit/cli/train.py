@@ -1,0 +1,106 @@
+"""``gankit train`` and ``gankit resume``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from gankit.cli import Context, plugin_options
+
+_OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+_JSON = click.option(
+    "--json", "as_json", is_flag=True, help="Lines of JSON for scripts."
+)
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@_OVERRIDES
+@click.option("--out", metavar="DIR", help="Run folder.  [default: runs/RECIPE-N]")
+@_JSON
+@plugin_options
+@click.pass_obj
+def train(
+    context: Context,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    out: str | None,
+    as_json: bool,
+) -> int:
+    """Train RECIPE, a name or a TOML file, with options overridden by KEY=VALUE.
+
+    \b
+    gankit train
+    gankit train dcgan dataset.root=data loss.use=hinge train.steps=2000
+    gankit train my.toml --plugin my_parts.py --out runs/mine
+    """  # noqa: D301 # the backslash is click's, and keeps the lines apart
+    from gankit import api
+
+    if recipe is not None and "=" in recipe:  # no recipe, only overrides
+        recipe, overrides = None, (recipe, *overrides)
+    return _played(
+        lambda **watching: api.train(
+            recipe or "quickstart",
+            overrides,
+            out=out,
+            plugins=context.files,
+            disable=context.disable,
+            **watching,
+        ),
+        as_json=as_json,
+    )
+
+
+@click.command()
+@click.argument("run")
+@_OVERRIDES
+@_JSON
+@plugin_options
+@click.pass_obj
+def resume(
+    context: Context, run: str, overrides: tuple[str, ...], as_json: bool
+) -> int:
+    """Go on with the run in folder RUN from its latest checkpoint.
+
+    \b
+    gankit resume runs/quickstart-1
+    gankit resume runs/quickstart-1 train.steps=6000
+    """  # noqa: D301 # the backslash is click's, and keeps the lines apart
+    from gankit import api
+
+    return _played(
+        lambda **watching: api.resume(
+            run,
+            overrides,
+            plugins=context.files,
+            disable=context.disable,
+            **watching,
+        ),
+        as_json=as_json,
+    )
+
+
+def _played(play: Callable[..., Any], *, as_json: bool) -> int:
+    from gankit.cli.progress import JsonLines, watcher
+
+    shown = JsonLines() if as_json else watcher()
+    with shown:
+        run = play(watchers={"gankit.progress": shown}, progress=shown.progress)
+    folder = str(run.folder)
+    if as_json:
+        end = {"run": folder, "step": run.step, "stopped": run.stopping or None}
+        click.echo(json.dumps(end))
+    elif run.stopping:
+        click.echo(
+            f"stopped by {run.stopping} at step {run.step:,}, and saved; go on with "
+            f"`gankit resume {folder}`"
+        )
+    else:
+        click.echo(
+            f"done: {run.step:,} steps; pictures in {run.folder / 'samples'}; "
+            f"more with `gankit sample {folder}`"
+        )
+    return 1 if run.stopping else 0

@@ -1,0 +1,78 @@
+"""Where a run computes, and in which precision."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from attrs import frozen
+
+from gankit.errors import DeviceError, listed, nearest
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of that name; ``auto`` is the fastest kind there is.
+
+    Raises:
+        DeviceError: this machine has no such device.
+    """
+    there = available_devices()
+    if name == "auto":
+        return torch.device(next(d for d in ("cuda:0", "mps", "cpu") if d in there))
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted in there:
+        return torch.device(wanted)
+    raise DeviceError(
+        f"there is no device {name!r} here{nearest(name, there)}; "
+        f"this machine has {listed(there)}; set train.device to one of them, or to 'auto'"
+    )
+
+
+def available_devices() -> list[str]:
+    """List the devices that a recipe may name on this machine."""
+    devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    return [*devices, "mps"] if torch.backends.mps.is_available() else devices
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that are free on the device now."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+@frozen
+class Precision:
+    """The precision of the networks' passes; weights and losses stay float32."""
+
+    name: str
+    device: torch.device
+
+    def __attrs_post_init__(self) -> None:
+        if self.name == "fp16" and self.device.type == "cpu":
+            raise DeviceError(
+                "train.precision 'fp16' needs a GPU, and this run is on the CPU; "
+                "set train.precision to 'fp32' or 'bf16'"
+            )
+        if (
+            self.name == "bf16"
+            and self.device.type == "cuda"
+            and not torch.cuda.is_bf16_supported()
+        ):
+            raise DeviceError(
+                f"{torch.cuda.get_device_name(self.device)} has no bf16; "
+                "set train.precision to 'fp16' or 'fp32'"
+            )
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which a network's pass runs."""
+        if self.name == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=_DTYPES[self.name])
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return a gradient scaler, which does nothing but in fp16."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.name == "fp16")

@@ -1,0 +1,100 @@
+"""Every error that gankit raises on purpose.
+
+GankitError
+├── UsageError            the user's input: exit code 2, also a ValueError
+│   ├── RecipeError       a recipe or an override; carries every problem at once
+│   ├── PartError         no such part, or several of one short name
+│   ├── PluginError       a plugin that cannot be used
+│   ├── MisfitError       parts that do not go together; carries every misfit at once
+│   ├── DataError         a data set that cannot be read
+│   ├── DeviceError       a device or precision that this machine lacks
+│   └── RunError          a run folder that cannot be written, read or resumed
+├── BrokenItem            one unreadable item of a data set: skipped and counted
+└── HookError             a hook of a plugin raised; carries the plugin and the hook
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class GankitError(Exception):
+    """The root of gankit's own errors."""
+
+
+class UsageError(GankitError, ValueError):
+    """The user's input is wrong; the message says how to mend it."""
+
+
+class _Problems(UsageError):
+    """A usage error that lists everything that is wrong, not just the first."""
+
+    def __init__(self, headline: str, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join([headline, *(f"  - {p}" for p in self.problems)]))
+
+
+class RecipeError(_Problems):
+    """A recipe, or an override of one, that cannot be followed."""
+
+
+class MisfitError(_Problems):
+    """Parts that exist, but do not go together."""
+
+
+class PartError(UsageError, LookupError):
+    """No part of that name, or more than one."""
+
+
+class PluginError(UsageError):
+    """A plugin that cannot be found, loaded or trusted to be complete."""
+
+
+class DataError(UsageError):
+    """A data set that is missing, unreadable or not what was asked for."""
+
+
+class DeviceError(UsageError):
+    """A device or a precision that this machine does not have."""
+
+
+class RunError(UsageError):
+    """A run folder that cannot be created, written, read or resumed."""
+
+
+class BrokenItem(GankitError):
+    """One item of a data set that cannot be read.
+
+    A data set raises it from ``__getitem__``; the item is skipped and counted, and the
+    data set is refused only when most of its items are broken.
+    """
+
+
+class HookError(GankitError):
+    """A plugin's hook raised; the cause is chained."""
+
+    def __init__(self, plugin: str, hook: str, error: BaseException) -> None:
+        self.plugin, self.hook = plugin, hook
+        super().__init__(
+            f"the hook {hook} of plugin {plugin!r} raised "
+            f"{type(error).__name__}: {error}; run without that plugin with "
+            f"--disable-plugin {plugin}, or report it to its author"
+        )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a clause that names the known words nearest to ``name``, or ``""``.
+
+    >>> nearest("hinj", ["hinge", "minimax"])
+    "; did you mean 'hinge'?"
+    """
+    matches = get_close_matches(name, list(known), n=3, cutoff=0.5)
+    if not matches:
+        return ""
+    return f"; did you mean {' or '.join(repr(match) for match in matches)}?"
+
+
+def listed(words: Iterable[object]) -> str:
+    """Return words quoted and joined by commas, for the end of an error."""
+    return ", ".join(repr(word) for word in words) or "none"

@@ -1,0 +1,181 @@
+"""The adversarial training protocol: who moves, how often, towards what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+
+from gankit.assembly import Assembly
+from gankit.batches import Batch, Feed
+from gankit.device import Precision
+from gankit.parts import Conditioner, Penalty
+from gankit.players import Average, Player
+from gankit.randomness import generator, seed_global
+from gankit.settings import Noise
+from gankit.step import Step
+
+GENERATOR, DISCRIMINATOR = "generator", "discriminator"
+
+
+@frozen
+class NoiseSource:
+    """Draws the generator's input, (B, n), on a generator's device."""
+
+    noise: Noise
+
+    def __call__(self, count: int, rng: torch.Generator) -> Tensor:
+        """Draw ``count`` vectors."""
+        shape = (count, self.noise.size)
+        if self.noise.distribution == "normal":
+            return torch.randn(shape, generator=rng, device=rng.device)
+        low, high = self.noise.low, self.noise.high
+        return torch.rand(shape, generator=rng, device=rng.device) * (high - low) + low
+
+
+class Game:
+    """Two players, what they minimise, and whose turn it is.
+
+    Each step is a sequence of rounds. In alternating order these are k rounds of the
+    discriminator, each with new data, and one of the generator (Goodfellow et al. 2014,
+    algorithm 1). In simultaneous order one round has both players move from one pass.
+
+    Args:
+        assembly: the parts.
+        feed: batches of real samples.
+        device: where the networks are, already.
+        precision: of the networks' passes.
+    """
+
+    def __init__(
+        self, assembly: Assembly, feed: Feed, device: torch.device, precision: Precision
+    ) -> None:
+        settings = assembly.train
+        self.assembly = assembly
+        self.feed = feed
+        self.seed = settings.seed
+        self.device = device
+        self.precision = precision
+        self.loss = assembly.loss
+        self.penalties: Sequence[Penalty] = assembly.penalties
+        self.augmentations = assembly.augmentations
+        self.conditioner: Conditioner | None = assembly.conditioner
+        self.draw_noise = NoiseSource(assembly.noise)
+        judges = [
+            m for m in (assembly.discriminator, assembly.conditioner) if m is not None
+        ]
+        self.generator = Player(
+            GENERATOR,
+            [assembly.generator],
+            assembly.optimizers[GENERATOR],
+            precision.scaler(),
+        )
+        self.discriminator = Player(
+            DISCRIMINATOR,
+            judges,
+            assembly.optimizers[DISCRIMINATOR],
+            precision.scaler(),
+        )
+        self.average = (
+            Average(assembly.generator, settings.ema) if settings.ema else None
+        )
+        self.rounds: list[tuple[Player, ...]] = (
+            [(self.discriminator, self.generator)]
+            if settings.order == "simultaneous"
+            else [(self.discriminator,)] * settings.discriminator_updates
+            + [(self.generator,)]
+        )
+        self._batches = sum(self.discriminator in movers for movers in self.rounds)
+
+    def play(self, index: int) -> dict[str, Tensor]:
+        """Play one step; return its measurements, scalars still on the device."""
+        measurements: dict[str, Tensor] = {}
+        batch = None
+        number = index * self._batches
+        for turn, movers in enumerate(self.rounds):
+            if batch is None or self.discriminator in movers:
+                batch = self.feed.batch(number)
+                number += 1
+            step = self._step(index, turn, batch, movers)
+            seed_global(self.seed, "global", index, turn)
+            with ExitStack() as stack:
+                for idle in {self.generator, self.discriminator} - set(movers):
+                    stack.enter_context(idle.frozen())
+                for player in movers:
+                    loss = self._objective(player, step)
+                    player.backward(loss, keep_graph=player is not movers[-1])
+                    step.log(f"loss/{player.name}", loss)
+            for player in movers:
+                player.update(steps=index, epochs=self.epochs(index))
+            measurements |= _judgements(step, movers) | step.measurements
+        if self.average is not None:
+            self.average.update(self.generator.network, self.feed.batch_size)
+        return measurements
+
+    def epochs(self, index: int) -> float:
+        """Return how often the data has been passed over before a step."""
+        return index * self._batches * self.feed.batch_size / len(self.feed.data)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Name every module whose weights are saved."""
+        named = {
+            GENERATOR: self.generator.network,
+            DISCRIMINATOR: self.discriminator.network,
+            "conditioner": self.conditioner,
+            "average": self.average.network if self.average else None,
+        }
+        return {name: m for name, m in named.items() if isinstance(m, nn.Module)}
+
+    def stateful(self) -> dict[str, object]:
+        """Name everything else that has a state to save; the one list of it."""
+        named: dict[str, object] = {"average": self.average, "loss": self.loss}
+        for player in (self.generator, self.discriminator):
+            named[f"optimizer.{player.name}"] = player.optimizer
+            named[f"scaler.{player.name}"] = player.scaler
+        for name in ("penalties", "augmentations"):
+            parts = getattr(self, name)
+            named |= {f"{name}.{i}": part for i, part in enumerate(parts)}
+        return {k: v for k, v in named.items() if hasattr(v, "state_dict")}
+
+    def _step(
+        self, index: int, turn: int, batch: Batch, movers: tuple[Player, ...]
+    ) -> Step:
+        return Step(
+            index=index,
+            batch=batch,
+            generator=self.assembly.generator,
+            discriminator=self.assembly.discriminator,
+            conditioner=self.conditioner,
+            augmentations=self.augmentations,
+            draw_noise=partial(self.draw_noise, batch.size),
+            rng=lambda purpose: generator(self.device, self.seed, purpose, index, turn),
+            precision=self.precision,
+            generator_moves=self.generator in movers,
+        )
+
+    def _objective(self, player: Player, step: Step) -> Tensor:
+        if player is self.generator:
+            return self.loss.generator(step)
+        loss = self.loss.discriminator(step)
+        for penalty in self.penalties:
+            if step.index % penalty.every == 0:
+                value = penalty(step)
+                step.log(f"penalty/{type(penalty).__name__}", value)
+                loss = loss + penalty.weight * penalty.every * value
+        return loss
+
+
+def _judgements(step: Step, movers: tuple[Player, ...]) -> dict[str, Tensor]:
+    """Return the mean D(x) and D(G(z)) that the discriminator's loss has looked at."""
+    if not any(player.name == DISCRIMINATOR for player in movers):
+        return {}
+    seen = {"D(x)": "real_logits", "D(G(z))": "fake_logits"}
+    return {
+        name: vars(step)[logits].detach().sigmoid().mean()
+        for name, logits in seen.items()
+        if logits in vars(step)
+    }

@@ -1,0 +1,127 @@
+"""The options of a part: what a recipe may set, read from the factory's signature.
+
+One mechanism serves validation, ``gankit show``, the JSON schema and the docs. Types
+and defaults come from the signature, help from the docstring's ``Args:`` section,
+ranges from :class:`Range` in an ``Annotated`` type::
+
+    def __init__(self, shapes: Shapes, *, width: Count = 64, dropout: Fraction = 0.5):
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from attrs import frozen
+
+from gankit.errors import PluginError
+
+
+@frozen
+class Range:
+    """Limits of a number; ``None`` is no limit."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+
+    def __str__(self) -> str:
+        limits = (
+            ("at least", self.at_least),
+            ("above", self.above),
+            ("at most", self.at_most),
+        )
+        return " and ".join(
+            f"{word} {limit:g}" for word, limit in limits if limit is not None
+        )
+
+    def holds(self, value: float) -> bool:
+        """Tell whether ``value`` is within the limits; NaN never is."""
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.above is None or value > self.above)
+            and value == value
+        )
+
+
+Count = Annotated[int, Range(at_least=1)]
+Whole = Annotated[int, Range(at_least=0)]
+Positive = Annotated[float, Range(above=0)]
+NonNegative = Annotated[float, Range(at_least=0)]
+Fraction = Annotated[float, Range(at_least=0, at_most=1)]
+
+REQUIRED: Any = inspect.Parameter.empty
+
+
+@frozen
+class Option:
+    """One option of a part; ``default`` is `REQUIRED` where a recipe must set it."""
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+    @property
+    def required(self) -> bool:
+        """Whether a recipe must set it."""
+        return self.default is REQUIRED
+
+
+def options_of(factory: Callable[..., Any], given: int = 0) -> tuple[Option, ...]:
+    """Read the options of a factory: all parameters after the ``given`` first ones.
+
+    Raises:
+        PluginError: the signature hides its options (``*args``, ``**kwargs``) or an
+            annotation cannot be evaluated.
+    """
+    where = f"{factory.__module__}.{factory.__qualname__}"
+    parameters = list(inspect.signature(factory).parameters.values())
+    if any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters):
+        raise PluginError(
+            f"{where} takes *args or **kwargs, so its options cannot be checked; "
+            "its author has to name them"
+        )
+    helps = _argument_helps(inspect.getdoc(factory) or "")
+    if inspect.isclass(factory):
+        helps = _argument_helps(inspect.getdoc(factory.__init__) or "") | helps
+    return tuple(
+        Option(p.name, _evaluated(p, factory, where), p.default, helps.get(p.name, ""))
+        for p in parameters[given:]
+    )
+
+
+def _evaluated(
+    parameter: inspect.Parameter, factory: Callable[..., Any], where: str
+) -> Any:
+    """Evaluate one annotation; only options need to, `Shapes` may stay a string."""
+    annotation = parameter.annotation
+    if annotation is parameter.empty:
+        return Any
+    if not isinstance(annotation, str):
+        return annotation
+    try:
+        return eval(annotation, vars(sys.modules[factory.__module__]))  # noqa: S307
+    except Exception as error:
+        raise PluginError(
+            f"the type {annotation!r} of option {parameter.name!r} of {where} "
+            f"cannot be evaluated: {error}; import it outside TYPE_CHECKING"
+        ) from error
+
+
+def _argument_helps(docstring: str) -> dict[str, str]:
+    """Read the ``Args:`` section of a Google-style docstring."""
+    section = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)*)", docstring, re.MULTILINE)
+    if not section:
+        return {}
+    body = inspect.cleandoc(section[1])
+    entries = re.split(r"^(?=\w+(?: \([^)]*\))?:)", body, flags=re.MULTILINE)
+    helps = {}
+    for entry in filter(str.strip, entries):
+        name, _, text = entry.partition(":")
+        helps[name.split()[0]] = " ".join(text.split())
+    return helps

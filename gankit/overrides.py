@@ -1,0 +1,129 @@
+"""``key=value`` from the command line, and how it merges with a recipe."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from datetime import date, time
+from typing import Any
+
+from gankit.errors import RecipeError, nearest
+
+Change = tuple[tuple[str, ...], Any]
+
+_PLAYERS = (("generator",), ("discriminator",))
+
+# setting the one unsets the other
+_EXCLUSIVE = {("train", "steps"): "epochs", ("train", "epochs"): "steps"}
+
+
+def parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> list[Change]:
+    """Turn ``["a.b=1"]`` or ``{"a.b": 1}`` or ``{"a": {"b": 1}}`` to paths and values.
+
+    Raises:
+        RecipeError: an override has no ``=``, or no key.
+    """
+    if isinstance(overrides, Mapping):
+        return [(tuple(key.split(".")), value) for key, value in overrides.items()]
+    changes, problems = [], []
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        path = tuple(part.strip() for part in key.split("."))
+        if not equals or not all(path):
+            problems.append(f"{text!r} is not of the form key=value, as loss.use=hinge")
+        changes.append((path, _value(value)))
+    if problems:
+        raise RecipeError("these overrides cannot be read:", problems)
+    return changes
+
+
+def override(
+    table: Mapping[str, Any], changes: Iterable[Change], blocks: Iterable[str]
+) -> dict[str, Any]:
+    """Return the table with changes made.
+
+    A block merges only while its ``use`` stays the same: another part has other
+    options, so the old ones are dropped.
+
+    Raises:
+        RecipeError: a path leads nowhere.
+    """
+    table = deepcopy(dict(table))
+    flat = [leaf for path, value in changes for leaf in _leaves(path, value)]
+    flat = [wider for change in flat for wider in _for_both_players(table, change)]
+    problems: list[str] = []
+    # every `use` first, so that `generator.width=9 generator.use=x` keeps the width
+    for path, value in sorted(flat, key=lambda change: change[0][-1] != "use"):
+        _set(table, path, value, list(blocks), problems)
+    if problems:
+        raise RecipeError("these overrides cannot be made:", problems)
+    return table
+
+
+def _leaves(path: tuple[str, ...], value: Any) -> Iterable[Change]:
+    if not isinstance(value, Mapping) or not value:
+        yield path, value
+        return
+    for key, inner in value.items():
+        yield from _leaves((*path, *str(key).split(".")), inner)
+
+
+def _for_both_players(table: Mapping[str, Any], change: Change) -> Iterable[Change]:
+    """Let a change of the shared optimiser reach the players that have their own."""
+    path, value = change
+    yield change
+    optimizer = table.get("optimizer")
+    if (
+        path[0] != "optimizer"
+        or path[1:2] in _PLAYERS
+        or not isinstance(optimizer, dict)
+    ):
+        return
+    for (player,) in _PLAYERS:
+        if isinstance(optimizer.get(player), dict):
+            yield ("optimizer", player, *path[1:]), value
+
+
+def _set(
+    table: dict[str, Any],
+    path: tuple[str, ...],
+    value: Any,
+    blocks: list[str],
+    problems: list[str],
+) -> None:
+    *parents, last = path
+    here: Any = table
+    for depth, key in enumerate(parents):
+        if isinstance(here, list):
+            if not key.isdigit() or int(key) >= len(here):
+                problems.append(
+                    f"{'.'.join(path)}: {'.'.join(path[:depth])} has {len(here)} entries, "
+                    f"numbered from 0, and no entry {key!r}"
+                )
+                return
+            here = here[int(key)]
+            continue
+        if depth == 0 and key not in blocks:
+            hint = nearest(key, blocks) or f"; there are {', '.join(blocks)}"
+            problems.append(f"{'.'.join(path)}: a recipe has no block {key!r}{hint}")
+            return
+        if not isinstance(here.get(key), dict | list):
+            here[key] = {}
+        here = here[key]
+    if isinstance(here, list):
+        problems.append(f"{'.'.join(path)}: name an entry by its number and an option")
+        return
+    if last == "use" and here.get("use", value) != value:
+        here.clear()
+    here.pop(_EXCLUSIVE.get(path, ""), None)
+    here[last] = value
+
+
+def _value(text: str) -> Any:
+    """Read a TOML value; what is none, as a bare word, is a string."""
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return text if isinstance(value, date | time) else value

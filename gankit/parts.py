@@ -1,0 +1,217 @@
+"""The contracts: what each kind of part is given, and what it must give.
+
+A part is whatever a plugin registers under a kind and a name. Its factory is called
+with the positional arguments that its kind is given; everything after them is an option
+that a recipe may set (see :mod:`gankit.options`).
+
+=============  ==========  =====================================================
+kind           is given    must give
+=============  ==========  =====================================================
+generator      `Shapes`    :class:`Generator`
+discriminator  `Shapes`    :class:`Discriminator`
+loss           nothing     :class:`Loss`
+penalty        nothing     :class:`Penalty`
+conditioner    `Facts`     :class:`Conditioner`
+dataset        nothing     :class:`Dataset`
+augmentation   nothing     :class:`Augmentation`
+=============  ==========  =====================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:  # listing parts must not import torch
+    import torch
+    from torch import Tensor
+
+    from gankit.batches import Data
+    from gankit.step import Step
+
+UNBOUNDED = (float("-inf"), float("inf"))
+
+
+@frozen
+class Kind:
+    """A family of parts; a plugin adds one by yielding it from ``gankit_parts``.
+
+    ``given`` counts the positional arguments that the assembly passes to a factory.
+    """
+
+    name: str
+    summary: str
+    given: int = 0
+
+
+@frozen
+class Part:
+    """A named thing of one kind that a plugin registers.
+
+    ``factory`` is ``"module:attribute"``, imported only when the part is used, or, in a
+    local plugin file, the callable itself.
+    """
+
+    kind: str
+    name: str
+    factory: str | Callable[..., Any]
+    summary: str = field(default="", kw_only=True)
+
+
+KINDS = (
+    Kind("generator", "noise (and a condition) to samples", given=1),
+    Kind("discriminator", "samples (and a condition) to logits", given=1),
+    Kind("loss", "what each of the two players minimises"),
+    Kind("penalty", "a term added to the discriminator's loss"),
+    Kind("conditioner", "labels or captions to vectors", given=1),
+    Kind("dataset", "where real samples come from"),
+    Kind("augmentation", "what real and generated samples pass before judgement"),
+    Kind("recipe", "a whole run; its factory is 'package:file.toml'"),
+)
+
+
+@frozen
+class Shapes:
+    """What a network must fit: the sizes of one sample, one noise, one condition."""
+
+    sample: tuple[int, ...]  # (C, H, W) for images, (n,) for vectors
+    noise: int
+    condition: int = 0  # 0: unconditional
+
+
+@frozen
+class Facts:
+    """What a data set knows about itself, kept with a run so that it samples alone.
+
+    ``sample_range`` is ``None`` for uint8 pixels, which are scaled to whatever range
+    the generator declares; else the lowest and the highest value of float samples.
+    """
+
+    sample_shape: tuple[int, ...]
+    sample_range: tuple[float, float] | None = None
+    classes: tuple[str, ...] | None = None
+    captioned: bool = False
+
+
+@frozen
+class Item:
+    """One item of a data set: uint8 or float ``sample``, and what is known of it."""
+
+    sample: Tensor
+    label: int | None = None
+    captions: tuple[str, ...] = ()
+
+
+class Dataset(Protocol):
+    """Real samples, by index; every item a function of the index alone.
+
+    ``__getitem__`` raises :class:`gankit.errors.BrokenItem` for an item that cannot be
+    read. The constructor raises :class:`gankit.errors.DataError` when there is nothing
+    to read. A data set may also have ``transform(samples, rng)``, which turns a batch
+    as stored, (B, *stored), into (B, *facts.sample_shape), of the same dtype, on the
+    training device, with all its randomness from ``rng``: random crops and mirrors.
+    ``annotation(index)``, giving (label, captions), spares reading the samples of a set
+    that is streamed. ``skipped``, lines such as ``"a.jpg: no caption"``, is shown.
+    """
+
+    @property
+    def facts(self) -> Facts: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Item: ...
+
+
+class Generator(Protocol):
+    """A network from noise (B, n) and a condition (B, c) or None to (B, *sample).
+
+    ``output_range`` declares its lowest and highest value, `UNBOUNDED` for a linear
+    output.
+    """
+
+    output_range: tuple[float, float]
+
+    def __call__(self, noise: Tensor, condition: Tensor | None, /) -> Tensor: ...
+
+
+class Discriminator(Protocol):
+    """A network from samples (B, *sample) and a condition or None to logits (B,)."""
+
+    def __call__(self, samples: Tensor, condition: Tensor | None, /) -> Tensor: ...
+
+
+class Loss(Protocol):
+    """What the players minimise, each a scalar of one step.
+
+    A loss that cannot do without a conditioner sets ``needs_condition = True``; one
+    that looks at ``mismatched_logits`` sets ``needs_mismatch = True``.
+    """
+
+    def discriminator(self, step: Step, /) -> Tensor: ...
+
+    def generator(self, step: Step, /) -> Tensor: ...
+
+
+class Penalty(Protocol):
+    """A scalar added to the discriminator's loss, times ``weight``.
+
+    With ``every`` above 1 it is evaluated lazily: in every ``every``-th step only, and
+    scaled up by ``every`` (Karras et al. 2020, appendix B).
+    """
+
+    @property
+    def weight(self) -> float: ...
+
+    @property
+    def every(self) -> int: ...
+
+    def __call__(self, step: Step, /) -> Tensor: ...
+
+
+class Conditioner(Protocol):
+    """A module that turns labels or captions into vectors of ``size`` numbers.
+
+    - ``reads`` says which of the two it asks of the data;
+    - ``tokens(raw)`` runs once, on the CPU, over the raw value of every item (a class
+      index, or a tuple of captions), and gives a tensor (N, ...) whose rows are
+      gathered for each batch;
+    - ``forward(tokens)`` runs each step: (B, ...) to (B, size). What it draws from
+      torch's global generator is reproducible, because gankit seeds that each step;
+    - ``parse(text)`` gives the raw value for a text of the command line, or raises
+      ValueError naming what it knows.
+
+    It may also have ``fit(data, device, seed, progress)``, called once before
+    ``tokens``; ``progress(done, total, text)`` reports. Parameters that require
+    gradients learn with the discriminator.
+    """
+
+    reads: Literal["label", "captions"]
+    size: int
+
+    def tokens(self, raw: Sequence[Any], /) -> Tensor: ...
+
+    def __call__(self, tokens: Tensor, /) -> Tensor: ...
+
+    def parse(self, text: str, /) -> Any: ...
+
+
+class FittedConditioner(Conditioner, Protocol):
+    """A conditioner that is fitted to the data before training."""
+
+    def fit(
+        self,
+        data: Data,
+        /,
+        *,
+        device: torch.device,
+        seed: int,
+        progress: Callable[[int, int, str], None],
+    ) -> None: ...
+
+
+class Augmentation(Protocol):
+    """A differentiable change of samples (B, *sample), random by ``rng`` alone."""
+
+    def __call__(self, samples: Tensor, rng: torch.Generator, /) -> Tensor: ...

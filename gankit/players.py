@@ -1,0 +1,119 @@
+"""A player: a network, its optimiser, and for the generator a moving average."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gankit.settings import Optimizer
+
+
+class Player:
+    """One of the two networks, with everything that changes it.
+
+    Args:
+        name: ``generator`` or ``discriminator``.
+        modules: what learns when the player moves; the network first.
+        optimizer: class of torch.optim, options and schedules.
+        scaler: scales the gradient in fp16.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        modules: Sequence[nn.Module],
+        optimizer: Optimizer,
+        scaler: torch.amp.GradScaler,
+    ) -> None:
+        self.name = name
+        self.network = modules[0]
+        self.parameters = [
+            p for module in modules for p in module.parameters() if p.requires_grad
+        ]
+        cls = getattr(torch.optim, optimizer.use)
+        self.optimizer: torch.optim.Optimizer = cls(
+            self.parameters, **optimizer.options
+        )
+        self.scaler = scaler
+        self._settings = optimizer
+
+    def backward(self, loss: Tensor, *, keep_graph: bool) -> None:
+        """Accumulate the loss's gradient in this player's parameters, and in no other's."""
+        self.scaler.scale(loss).backward(
+            inputs=self.parameters, retain_graph=keep_graph
+        )
+
+    def update(self, *, steps: float, epochs: float) -> None:
+        """Take one optimiser step with the accumulated gradient, and clear it.
+
+        Args:
+            steps: steps of the game before this one, for schedules.
+            epochs: passes over the data before this step, for schedules.
+        """
+        time = {"steps": steps, "epochs": epochs}
+        for option, schedule in self._settings.schedule.items():
+            value = schedule(self._settings.options[option], time[schedule.unit])
+            for group in self.optimizer.param_groups:
+                group[option] = value
+        if self._settings.clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.parameters, self._settings.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Keep every gradient out of this player's parameters."""
+        for parameter in self.parameters:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in self.parameters:
+                parameter.requires_grad_(True)
+
+
+class Average:
+    """The exponential moving average of a network, with its buffers.
+
+    The half-life ramps up with 5 % of the samples seen, so that the average forgets the
+    first weights (Karras et al. 2020b, training configuration, EMA ramp-up 0.05).
+
+    Args:
+        network: what is averaged; the copy is made now.
+        half_life: in samples.
+    """
+
+    RAMP = 0.05
+
+    def __init__(self, network: nn.Module, half_life: int) -> None:
+        self.network = deepcopy(network).eval().requires_grad_(False)
+        self.half_life = half_life
+        self.seen = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, samples: int) -> None:
+        """Move towards the network by the share that ``samples`` new samples have."""
+        self.seen += samples
+        half_life = max(min(self.half_life, self.RAMP * self.seen), 1e-8)
+        decay = 0.5 ** (samples / half_life)
+        live = network.state_dict()
+        for name, mean in self.network.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(live[name], 1 - decay)
+            else:
+                mean.copy_(live[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the samples seen; the network is saved with the weights."""
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the samples seen."""
+        self.seen = state["seen"]

@@ -1,0 +1,298 @@
+"""A recipe read from TOML, overridden, checked, and written back."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import date, time
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from gankit.errors import PartError, PluginError, RecipeError, listed, nearest
+from gankit.overrides import override, parse_overrides
+from gankit.plugins import core_version, discover
+from gankit.registry import Entry, Registry, names
+from gankit.settings import (
+    PLAYERS,
+    Noise,
+    Optimizer,
+    Train,
+    block_table,
+    structure_block,
+    structure_optimizer,
+)
+from gankit.structuring import structure_options, unstructure
+
+NEEDED = ("dataset", "generator", "discriminator", "loss")
+LISTS = {"penalties": "penalty", "augmentations": "augmentation"}
+BLOCKS = (*NEEDED, "conditioner", *LISTS, "noise", "optimizer", "train")
+OTHERS = ("description", "plugins", "provenance")
+
+
+@frozen
+class Use:
+    """A part that a recipe uses, with all of its options."""
+
+    entry: Entry
+    options: dict[str, Any]
+
+    def build(self, *given: object) -> Any:
+        """Call the part's factory."""
+        return self.entry.factory(*given, **self.options)
+
+    def as_table(self, name: str) -> dict[str, Any]:
+        """Return the block that a recipe would hold."""
+        return {"use": name, **unstructure(self.options)}
+
+
+@frozen(kw_only=True)
+class Recipe:
+    """A checked recipe: every part found, every option converted."""
+
+    name: str
+    description: str = ""
+    dataset: Use
+    generator: Use
+    discriminator: Use
+    loss: Use
+    conditioner: Use | None = None
+    penalties: tuple[Use, ...] = ()
+    augmentations: tuple[Use, ...] = ()
+    noise: Noise = field(factory=Noise)
+    train: Train = field(factory=Train)
+    optimizers: dict[str, Optimizer]
+    registry: Registry = field(repr=False, eq=False)
+
+    @property
+    def uses(self) -> dict[str, Use]:
+        """Every part in use, by its place in the recipe."""
+        single = {k: getattr(self, k) for k in (*NEEDED, "conditioner")}
+        several = {
+            f"{key}.{i}": use
+            for key in LISTS
+            for i, use in enumerate(getattr(self, key))
+        }
+        return {k: use for k, use in (single | several).items() if use is not None}
+
+    def as_table(self) -> dict[str, Any]:
+        """Return the recipe with nothing left to defaults, and where parts are from.
+
+        Reading the table again gives an equal recipe.
+        """
+        of = dict(
+            zip(self.registry.entries(), names(self.registry.entries()), strict=True)
+        )
+        table: dict[str, Any] = {"description": self.description}
+        files = [str(path) for path in self.registry.plugins.files]
+        table |= {"plugins": files} if files else {}
+        for key in (*NEEDED, "conditioner"):
+            use = getattr(self, key)
+            if use is not None:
+                table[key] = use.as_table(of[use.entry])
+        for key in LISTS:
+            uses = getattr(self, key)
+            table |= {key: [u.as_table(of[u.entry]) for u in uses]} if uses else {}
+        table["noise"] = block_table(self.noise)
+        mine, theirs = (self.optimizers[player].as_table() for player in PLAYERS)
+        table["optimizer"] = (
+            mine if mine == theirs else dict(zip(PLAYERS, (mine, theirs), strict=True))
+        )
+        table["train"] = block_table(self.train)
+        table["provenance"] = {
+            "recipe": self.name,
+            "gankit": core_version(),
+            "parts": {
+                key: f"{use.entry.name} {use.entry.plugin.source}".strip()
+                for key, use in self.uses.items()
+            },
+        }
+        return table
+
+
+def read_recipe(
+    source: str | Path | Mapping[str, Any],
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    plugins: Iterable[str | Path] = (),
+    disable: Iterable[str] = (),
+) -> Recipe:
+    """Read a recipe by name, path or table, override it, and check all of it.
+
+    Args:
+        source: the name of a registered recipe, the path of a TOML file, or a table.
+        overrides: ``["loss.use=hinge", "generator.width=128"]`` or
+            ``{"loss.use": "hinge", "generator": {"width": 128}}``.
+        plugins: local plugin files, besides those that the recipe names.
+        disable: plugins to leave out.
+
+    Raises:
+        RecipeError: everything that is wrong with it, at once.
+        PartError: no recipe of that name.
+        PluginError: a local plugin file failed.
+    """
+    plugins, disable = list(plugins), list(disable)
+    registry = Registry(discover(plugins, disable))
+    name, table, folder = load_table(source, registry)
+    table = override(table, parse_overrides(overrides), BLOCKS)
+    local = table.get("plugins", [])
+    if not isinstance(local, list) or not all(isinstance(p, str) for p in local):
+        raise RecipeError(
+            f"the recipe {name!r} cannot be followed:",
+            [f"plugins: {local!r} is not a list of paths of plugin files"],
+        )
+    if local:
+        registry = Registry(discover([*plugins, *(folder / p for p in local)], disable))
+    return structure_recipe(name, table, registry)
+
+
+def load_table(
+    source: str | Path | Mapping[str, Any], registry: Registry
+) -> tuple[str, dict[str, Any], Path]:
+    """Return a recipe's name, its raw table, and the folder its paths start from."""
+    if isinstance(source, Mapping):
+        return "recipe", dict(source), Path()
+    path = Path(source).expanduser()
+    if path.suffix == ".toml" or path.is_file():
+        table = _parse(_read(path), str(source))
+        recorded = table.get("provenance", {})
+        name = (
+            recorded.get("recipe", path.stem)
+            if isinstance(recorded, dict)
+            else path.stem
+        )
+        return str(name), table, path.parent
+    entry = registry.find("recipe", str(source))
+    package, _, file = str(entry.part.factory).partition(":")
+    try:
+        text = resources.files(package).joinpath(file).read_text("utf-8")
+    except (ImportError, OSError) as error:
+        raise PluginError(f"recipe {entry.name!r} cannot be read: {error}") from error
+    return entry.part.name, _parse(text, entry.name), Path()
+
+
+def structure_recipe(name: str, table: dict[str, Any], registry: Registry) -> Recipe:
+    """Check a whole table, and gather every problem before raising.
+
+    Raises:
+        RecipeError: everything that is wrong.
+    """
+    problems = [
+        f"{key}: no such block{nearest(key, BLOCKS) or f'; there are {listed(BLOCKS)}'}"
+        for key in table
+        if key not in (*BLOCKS, *OTHERS)
+    ]
+    built: dict[str, Any] = {"description": str(table.get("description", ""))}
+    for key in (*NEEDED, "conditioner"):
+        if table.get(key) not in (None, "none"):
+            built[key] = _use(key, table[key], key, registry, problems)
+        elif key in NEEDED:
+            problems.append(f"{key}: is missing; name one with {key}.use")
+    for key, kind in LISTS.items():
+        blocks = table.get(key, [])
+        if not isinstance(blocks, list):
+            problems.append(f"{key}: is not a list of tables; write [[{key}]]")
+            continue
+        built[key] = tuple(
+            _use(kind, block, f"{key}.{i}", registry, problems)
+            for i, block in enumerate(blocks)
+        )
+    built["noise"] = structure_block(Noise, table.get("noise", {}), "noise", problems)
+    built["train"] = structure_block(Train, table.get("train", {}), "train", problems)
+    built["optimizers"] = _optimizers(table.get("optimizer", {}), problems)
+    problems += _contradictions(built["train"], built["noise"])
+    if problems:
+        raise RecipeError(f"the recipe {name!r} cannot be followed:", problems)
+    return Recipe(name=name, registry=registry, **built)
+
+
+def _use(
+    kind: str, block: Any, path: str, registry: Registry, problems: list[str]
+) -> Use | None:
+    if not isinstance(block, dict) or not isinstance(block.get("use"), str):
+        problems.append(f"{path}: names no part; set {path}.use")
+        return None
+    options = {key: value for key, value in block.items() if key != "use"}
+    try:
+        entry = registry.find(kind, block["use"])
+        takes = entry.options
+    except (PartError, PluginError) as error:
+        problems.append(f"{path}.use: {error}")
+        return None
+    return Use(entry, structure_options(options, takes, path, problems))
+
+
+def _optimizers(block: Any, problems: list[str]) -> dict[str, Optimizer | None]:
+    """Give each player its optimiser: the shared block under the player's own."""
+    if not isinstance(block, dict):
+        problems.append(f"optimizer: {block!r} is not a table")
+        return {}
+    shared = {key: value for key, value in block.items() if key not in PLAYERS}
+    shared = _merged({"use": "Adam", "lr": 2e-4, "betas": [0.5, 0.999]}, shared)
+    optimizers = {}
+    for player in PLAYERS:
+        own = block.get(player, {})
+        if not isinstance(own, dict):
+            problems.append(f"optimizer.{player}: {own!r} is not a table")
+            continue
+        found: list[str] = []
+        path = f"optimizer.{player}" if own else "optimizer"
+        optimizers[player] = structure_optimizer(_merged(shared, own), path, found)
+        problems += [text for text in found if text not in problems]
+    return optimizers
+
+
+def _merged(block: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    changes = [(("optimizer", key), value) for key, value in own.items()]
+    merged: dict[str, Any] = override({"optimizer": block}, changes, BLOCKS)[
+        "optimizer"
+    ]
+    return merged
+
+
+def _contradictions(train: Train | None, noise: Noise | None) -> list[str]:
+    problems = []
+    if train and (train.steps is None) == (train.epochs is None):
+        problems.append("train: set either steps or epochs")
+    if train and train.order == "simultaneous" and train.discriminator_updates > 1:
+        problems.append(
+            "train.discriminator_updates: in simultaneous order each player moves once; "
+            "set it to 1, or train.order to 'alternating'"
+        )
+    if noise and noise.low >= noise.high:
+        problems.append(
+            f"noise.low: {noise.low:g} is not below noise.high {noise.high:g}"
+        )
+    return problems
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise RecipeError(f"there is no recipe file {str(path)!r}", []) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"the recipe file {str(path)!r} cannot be read: {error}", []
+        ) from error
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(
+            f"the recipe {where!r} is not valid TOML: {error}", []
+        ) from error
+    return _without_dates(table)  # type: ignore[no-any-return] # a dict gives a dict
+
+
+def _without_dates(value: Any) -> Any:
+    """Turn TOML's dates, which no option takes, back to text."""
+    if isinstance(value, dict):
+        return {k: _without_dates(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_without_dates(v) for v in value]
+    return value.isoformat() if isinstance(value, date | time) else value

@@ -1,0 +1,267 @@
+"""Pictures out of a run."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from attrs import frozen
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor, nn
+
+from gankit.errors import UsageError
+from gankit.parts import UNBOUNDED, Conditioner, Facts
+from gankit.randomness import generator as counted
+from gankit.runs import cannot_write
+
+if TYPE_CHECKING:
+    from gankit.game import NoiseSource
+
+_CELL, _CAPTIONED_CELL = 56, 112  # smallest side of one picture in a grid, in px
+_PLOT = 480  # side of a plot of points, in px
+_BATCH = 64
+
+
+@frozen(eq=False)
+class Samples:
+    """Generated samples, on the CPU, and the condition of each as text."""
+
+    samples: Tensor  # (N, *sample), in [0, 1] for pictures
+    captions: tuple[str, ...]  # N texts, or none
+
+    def picture(self) -> Image.Image:
+        """Draw them: images as a grid with their captions, 2-D points as a plot.
+
+        Raises:
+            UsageError: samples of such a shape cannot be drawn.
+        """
+        shape = tuple(self.samples.shape[1:])
+        if shape == (2,):
+            return _plot(self.samples)
+        if len(shape) == 3 and shape[0] in (1, 3):
+            return _grid(self.samples, self.captions)
+        raise UsageError(f"samples of shape {shape} are not images or 2-D points")
+
+    def save(self, path: Path) -> None:
+        """Write the picture.
+
+        Raises:
+            RunError: the file cannot be written.
+            UsageError: the samples cannot be drawn, or not in that format.
+        """
+        picture = self.picture()
+        try:
+            picture.save(path)
+        except ValueError as error:
+            raise UsageError(
+                f"cannot write {str(path)!r}: {error}; try .png"
+            ) from error
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+
+class Sampler:
+    """Draws from a generator: its moving average, where the run keeps one.
+
+    Args:
+        generator: the network to draw from.
+        conditioner: what turns texts into conditions; None for an unconditional run.
+        draw_noise: the run's noise.
+        facts: what the data set of the run knew.
+        conditions: texts to use when none are asked for.
+        device: where the networks are.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        conditioner: Conditioner | None,
+        draw_noise: NoiseSource,
+        facts: Facts,
+        conditions: Sequence[str],
+        device: torch.device,
+    ) -> None:
+        self.generator = generator
+        self.conditioner = conditioner
+        self.facts = facts
+        self.conditions = tuple(conditions)
+        self.device = device
+        self._draw_noise = draw_noise
+
+    def sample(
+        self,
+        n: int = 64,
+        *,
+        label: str | int | None = None,
+        text: str | Sequence[str] | None = None,
+        seed: int = 0,
+    ) -> Samples:
+        """Draw ``n`` samples.
+
+        Args:
+            n: how many.
+            label: class name or index, for a run that is conditioned on labels.
+            text: caption or captions, for a run that is conditioned on captions; they
+                take turns.
+            seed: the same seed gives the same noise.
+
+        Raises:
+            UsageError: the run does not take such a condition.
+        """
+        texts = self._texts(label, text)
+        captions = tuple(texts[i % len(texts)] for i in range(n)) if texts else ()
+        noise = self._draw_noise(n, counted(self.device, seed, "sample"))
+        return self.generate(noise, captions)
+
+    @torch.no_grad()
+    def generate(self, noise: Tensor, captions: Sequence[str]) -> Samples:
+        """Turn noise (N, n), with one text each or none, into samples."""
+        tokens = self._tokens(captions)
+        made = []
+        with _evaluating(self.generator, self.conditioner):
+            for start in range(0, len(noise), _BATCH):
+                part = slice(start, start + _BATCH)
+                condition = None
+                if self.conditioner is not None and tokens is not None:
+                    condition = self.conditioner(tokens[part].to(self.device))
+                made.append(self.generator(noise[part], condition).float().cpu())
+        return Samples(self._displayed(torch.cat(made)), tuple(captions))
+
+    def interpolate(
+        self, texts: Sequence[str] = (), *, rows: int = 8, steps: int = 8, seed: int = 0
+    ) -> Samples:
+        """Walk, in each row, from one noise to another, along a great circle or a line.
+
+        Args:
+            texts: captions or labels held along a row; rows take turns.
+            rows: walks.
+            steps: samples in one walk.
+            seed: the same seed gives the same walks.
+        """
+        texts = texts or self.conditions
+        ends = self._draw_noise(2 * rows, counted(self.device, seed, "sample"))
+        weights = torch.linspace(0, 1, steps, device=self.device)[:, None]
+        walks = [
+            torch.lerp(ends[2 * row], ends[2 * row + 1], weights) for row in range(rows)
+        ]
+        captions = (
+            [texts[row % len(texts)] for row in range(rows) for _ in range(steps)]
+            if texts
+            else []
+        )
+        return self.generate(torch.cat(walks), captions)
+
+    def _texts(
+        self, label: str | int | None, text: str | Sequence[str] | None
+    ) -> tuple[str, ...]:
+        for asked, reads, word in (
+            (label, "label", "labels"),
+            (text, "captions", "captions"),
+        ):
+            if asked is not None and (
+                self.conditioner is None or self.conditioner.reads != reads
+            ):
+                has = (
+                    "is not conditioned"
+                    if self.conditioner is None
+                    else f"is conditioned on its {self.conditioner.reads}"
+                )
+                raise UsageError(f"this run {has}: it takes no {word} to sample from")
+        if label is not None:
+            return (str(label),)
+        if text is not None:
+            return (text,) if isinstance(text, str) else tuple(text)
+        return self.conditions if self.conditioner is not None else ()
+
+    def _tokens(self, captions: Sequence[str]) -> Tensor | None:
+        if self.conditioner is None or not captions:
+            return None
+        try:
+            raw = {
+                text: self.conditioner.parse(text) for text in dict.fromkeys(captions)
+            }
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+        distinct = self.conditioner.tokens(list(raw.values()))
+        place = {text: i for i, text in enumerate(raw)}
+        return distinct[torch.tensor([place[text] for text in captions])]
+
+    def _displayed(self, samples: Tensor) -> Tensor:
+        """Scale pictures to [0, 1]; leave the values of anything else alone."""
+        if self.facts.sample_range is not None:
+            return samples
+        low, high = getattr(self.generator, "output_range", UNBOUNDED)
+        if (low, high) == UNBOUNDED:
+            low, high = -1.0, 1.0
+        return ((samples - low) / (high - low)).clamp(0, 1)
+
+
+@contextmanager
+def _evaluating(*modules: object) -> Iterator[None]:
+    networks = [m for m in modules if isinstance(m, nn.Module)]
+    before = [m.training for m in networks]
+    for module in networks:
+        module.eval()
+    try:
+        yield
+    finally:
+        for module, training in zip(networks, before, strict=True):
+            module.train(training)
+
+
+def _grid(samples: Tensor, captions: Sequence[str]) -> Image.Image:
+    n, _, height, width = samples.shape
+    columns = math.ceil(math.sqrt(n))
+    smallest = _CAPTIONED_CELL if captions else _CELL
+    zoom = max(1, math.ceil(smallest / min(height, width)))
+    cell_width, cell_height, gap = width * zoom, height * zoom, 4
+    font = ImageFont.load_default(size=11)
+    letters = max(4, cell_width // 6)
+    wrapped = [textwrap.wrap(text, letters)[:4] for text in captions]
+    strip = 13 * max(map(len, wrapped), default=0)
+    picture = Image.new(
+        "RGB",
+        (
+            columns * (cell_width + gap) + gap,
+            math.ceil(n / columns) * (cell_height + strip + gap) + gap,
+        ),
+        "white",
+    )
+    draw = ImageDraw.Draw(picture)
+    for i, sample in enumerate(samples):
+        left = gap + (i % columns) * (cell_width + gap)
+        top = gap + (i // columns) * (cell_height + strip + gap)
+        cell = _image(sample).resize(
+            (cell_width, cell_height), Image.Resampling.NEAREST
+        )
+        picture.paste(cell, (left, top))
+        if captions:
+            text = "\n".join(wrapped[i])
+            draw.multiline_text(
+                (left, top + cell_height), text, "black", font, spacing=1
+            )
+    return picture
+
+
+def _image(sample: Tensor) -> Image.Image:
+    pixels = (sample * 255).round().to(torch.uint8).permute(1, 2, 0)
+    array = pixels.expand(-1, -1, 3).contiguous().numpy()
+    return Image.fromarray(array)
+
+
+def _plot(points: Tensor) -> Image.Image:
+    """Plot 2-D points, the plane scaled so that all of them are seen."""
+    limit = max(float(points.abs().max()), 1e-6) * 1.1
+    places = ((points / limit * torch.tensor([1.0, -1.0]) + 1) / 2 * _PLOT).tolist()
+    picture = Image.new("RGB", (_PLOT, _PLOT), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.line((0, _PLOT / 2, _PLOT, _PLOT / 2), "lightgrey")
+    draw.line((_PLOT / 2, 0, _PLOT / 2, _PLOT), "lightgrey")
+    for x, y in places:
+        draw.ellipse((x - 2, y - 2, x + 2, y + 2), "steelblue")
+    return picture

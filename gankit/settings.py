@@ -1,0 +1,190 @@
+"""The blocks of a recipe that are the core's own: noise, training, optimisers."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from gankit.errors import listed, nearest
+from gankit.options import Count, NonNegative, Option, Positive, Whole, options_of
+from gankit.schedules import SCHEDULES, Schedule
+from gankit.structuring import structure, structure_options, unstructure
+
+PLAYERS = ("generator", "discriminator")
+
+
+@frozen(kw_only=True)
+class Noise:
+    """The generator's random input.
+
+    Args:
+        size: numbers in one noise vector.
+        distribution: standard normal, or uniform on (low, high).
+        low: lower end of the uniform distribution.
+        high: upper end of the uniform distribution.
+    """
+
+    size: Count = 100
+    distribution: Literal["normal", "uniform"] = "normal"
+    low: float = -1.0
+    high: float = 1.0
+
+
+@frozen(kw_only=True)
+class Train:
+    """How to train.
+
+    Args:
+        steps: steps of the game: k discriminator updates and one generator update.
+        epochs: passes over the data, instead of steps.
+        batch_size: real samples in one update.
+        seed: with the recipe and the data, fixes every random number of the run.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: fp32, or autocast to bf16 or fp16.
+        order: discriminator first, then generator; or both at once from one pass.
+        discriminator_updates: k, the discriminator's updates in one step.
+        ema: half-life of the generator's moving average, in samples; 0 for none.
+        data: keep the data on the device, stream it, or decide by its size.
+        workers: processes that read streamed data; 0 reads in the training process.
+        log_every: steps between two lines of metrics.
+        sample_every: steps between two sample grids; 0 for none.
+        samples: samples in a grid.
+        checkpoint_every: steps between two checkpoints; 0 for the last one only.
+    """
+
+    steps: Count | None = None
+    epochs: Positive | None = None
+    batch_size: Count = 64
+    seed: Whole = 0
+    device: str = "auto"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    order: Literal["alternating", "simultaneous"] = "alternating"
+    discriminator_updates: Count = 1
+    ema: Whole = 0
+    data: Literal["auto", "resident", "streamed"] = "auto"
+    workers: Whole = 2
+    log_every: Count = 50
+    sample_every: Whole = 500
+    samples: Count = 64
+    checkpoint_every: Whole = 1000
+
+
+@frozen(kw_only=True)
+class Optimizer:
+    """A class of torch.optim by name, its options, and their schedules."""
+
+    use: str
+    options: dict[str, Any]
+    clip: NonNegative = 0.0  # largest norm of the gradient; 0 for none
+    schedule: dict[str, Schedule] = field(factory=dict)
+
+    def as_table(self) -> dict[str, Any]:
+        """Return the block that a recipe would hold."""
+        names = {cls: name for name, cls in SCHEDULES.items()}
+        table = {"use": self.use, **unstructure(self.options)}
+        if self.clip:
+            table["clip"] = self.clip
+        if self.schedule:
+            table["schedule"] = {
+                key: {"use": names[type(s)], **block_table(s)}
+                for key, s in self.schedule.items()
+            }
+        return table
+
+
+def structure_block(cls: type, table: Any, path: str, problems: list[str]) -> Any:
+    """Convert a table to one of the core's own blocks; None if that failed."""
+    before = len(problems)
+    if not isinstance(table, dict):
+        problems.append(f"{path}: {table!r} is not a table")
+        return None
+    values = structure_options(table, options_of(cls), path, problems)
+    return cls(**values) if len(problems) == before else None
+
+
+def block_table(block: Any) -> dict[str, Any]:
+    """Turn a block back into a table."""
+    names = [option.name for option in options_of(type(block))]
+    return unstructure({name: getattr(block, name) for name in names})  # type: ignore[no-any-return] # a dict gives a dict
+
+
+def structure_optimizer(
+    table: dict[str, Any], path: str, problems: list[str]
+) -> Optimizer | None:
+    """Convert one player's optimiser block; None if that failed."""
+    before = len(problems)
+    table = dict(table)
+    clip = structure(table.pop("clip", 0.0), NonNegative, f"{path}.clip", problems)
+    schedules = table.pop("schedule", {})
+    use = table.pop("use")
+    known = optimizer_names()
+    if use not in known:
+        hint = nearest(str(use), known) or f"; there are {listed(known)}"
+        problems.append(f"{path}.use: torch.optim has no optimiser {use!r}{hint}")
+        return None
+    takes = optimizer_options(use)
+    options = structure_options(table, takes, path, problems)
+    schedule = {
+        key: _structure_schedule(key, block, takes, f"{path}.schedule.{key}", problems)
+        for key, block in schedules.items()
+    }
+    if len(problems) > before:
+        return None
+    return Optimizer(use=use, options=options, clip=clip, schedule=schedule)
+
+
+def _structure_schedule(
+    key: str, block: Any, takes: tuple[Option, ...], path: str, problems: list[str]
+) -> Any:
+    scheduled = [option.name for option in takes if option.type is float]
+    if key not in scheduled:
+        problems.append(
+            f"{path}: no such option to schedule{nearest(key, scheduled)}; "
+            f"this optimiser has {listed(scheduled)}"
+        )
+        return None
+    block = dict(block) if isinstance(block, dict) else {}
+    use = block.pop("use", None)
+    if use not in SCHEDULES:
+        problems.append(
+            f"{path}.use: no schedule {use!r}{nearest(str(use), SCHEDULES)}; "
+            f"there are {listed(SCHEDULES)}"
+        )
+        return None
+    return structure_block(SCHEDULES[use], block, path, problems)
+
+
+def optimizer_names() -> list[str]:
+    """List the optimisers of torch.optim, but LBFGS, which evaluates a loss itself."""
+    import torch
+
+    return sorted(
+        name
+        for name, value in vars(torch.optim).items()
+        if inspect.isclass(value)
+        and issubclass(value, torch.optim.Optimizer)
+        and value not in (torch.optim.Optimizer, torch.optim.LBFGS)
+    )
+
+
+def optimizer_options(name: str) -> tuple[Option, ...]:
+    """List the options of an optimiser of torch.optim, typed by their defaults.
+
+    ``Adam(betas=(0, 0.9))`` raises in torch, so that a pair of floats has to be one.
+    """
+    import torch
+
+    parameters = list(inspect.signature(getattr(torch.optim, name)).parameters.values())
+    return tuple(
+        Option(p.name, _type_of(p.default), p.default, "") for p in parameters[1:]
+    )
+
+
+def _type_of(default: Any) -> Any:
+    if isinstance(default, tuple):
+        return tuple[tuple(float for _ in default)]  # type: ignore[misc] # its length is the default's
+    if isinstance(default, bool | int | float | str):
+        return float if type(default) in (int, float) else type(default)
+    return float if default is inspect.Parameter.empty else Any

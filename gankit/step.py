@@ -1,0 +1,128 @@
+"""What a loss may look at during one update, computed when asked for, at most once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gankit.batches import Batch
+    from gankit.device import Precision
+    from gankit.parts import Augmentation, Conditioner, Discriminator, Generator
+
+
+class Step:
+    """One look at the game, shared by everything that scores it.
+
+    Every attribute is computed on first use and kept. While the discriminator moves
+    alone, ``fake`` carries no gradient; while the generator moves alone, the
+    discriminator's parameters are frozen by the game. When both move at once, they
+    share one pass, and the game takes each gradient for its own player.
+
+    Attributes:
+        index: number of the step, from 0.
+        size: samples in the batch, B.
+    """
+
+    def __init__(
+        self,
+        *,
+        index: int,
+        batch: Batch,
+        generator: Generator,
+        discriminator: Discriminator,
+        conditioner: Conditioner | None,
+        augmentations: Sequence[Augmentation],
+        draw_noise: Callable[[torch.Generator], Tensor],
+        rng: Callable[[str], torch.Generator],
+        precision: Precision,
+        generator_moves: bool,
+    ) -> None:
+        self.index = index
+        self.size = batch.size
+        self.measurements: dict[str, Tensor] = {}
+        self._batch = batch
+        self._generator = generator
+        self._discriminator = discriminator
+        self._conditioner = conditioner
+        self._augmentations = augmentations
+        self._draw_noise = draw_noise
+        self._rng = rng
+        self._precision = precision
+        self._generator_moves = generator_moves
+        self._judged = 0
+
+    @cached_property
+    def real(self) -> Tensor:
+        """Real samples, (B, *sample), in the generator's output range."""
+        return self._batch.samples
+
+    @cached_property
+    def condition(self) -> Tensor | None:
+        """The conditions of the real samples, (B, c); None without a conditioner."""
+        return self._vectors(self._batch.tokens)
+
+    @cached_property
+    def mismatched_condition(self) -> Tensor:
+        """For each real sample the condition of an item of another class, (B, c).
+
+        Without classes, of another item; uniform over all of them. Reed et al. 2016,
+        section 4.2 (GAN-CLS).
+        """
+        mismatched = self._vectors(self._batch.mismatched_tokens(self._rng("mismatch")))
+        assert mismatched is not None, "the assembly refuses such a loss"
+        return mismatched
+
+    @cached_property
+    def noise(self) -> Tensor:
+        """The generator's input, (B, n)."""
+        return self._draw_noise(self._rng("noise"))
+
+    @cached_property
+    def fake(self) -> Tensor:
+        """Generated samples for ``noise`` and ``condition``, (B, *sample)."""
+        with torch.set_grad_enabled(self._generator_moves):
+            return self.generate(self.noise, self.condition)
+
+    @cached_property
+    def real_logits(self) -> Tensor:
+        """The discriminator's logits for ``real``, (B,)."""
+        return self.discriminate(self.real, self.condition)
+
+    @cached_property
+    def fake_logits(self) -> Tensor:
+        """The discriminator's logits for ``fake``, (B,)."""
+        return self.discriminate(self.fake, self.condition)
+
+    @cached_property
+    def mismatched_logits(self) -> Tensor:
+        """Logits for ``real`` with ``mismatched_condition``, (B,)."""
+        return self.discriminate(self.real, self.mismatched_condition)
+
+    def generate(self, noise: Tensor, condition: Tensor | None) -> Tensor:
+        """Generate float32 samples (B, *sample), with the generator's gradient."""
+        with self._precision.autocast():
+            return self._generator(noise, condition).float()
+
+    def discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
+        """Judge samples, after the run's augmentations: float32 logits (B,)."""
+        for augmentation in self._augmentations:
+            self._judged += 1
+            samples = augmentation(samples, self._rng(f"augment {self._judged}"))
+        with self._precision.autocast():
+            return self._discriminator(samples, condition).float()
+
+    def log(self, name: str, value: Tensor) -> None:
+        """Add a measurement, a scalar, without waiting for the device."""
+        self.measurements[name] = value.detach()
+
+    def _vectors(self, tokens: Tensor | None) -> Tensor | None:
+        if self._conditioner is None or tokens is None:
+            return None
+        with self._precision.autocast():
+            return self._conditioner(tokens).float()
