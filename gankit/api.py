@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from gankit import checkpoint, runs
 from gankit.assembly import Assembly, assemble, assemble_generator
-from gankit.batches import Progress
 from gankit.checkpoint import Checkpoint
+from gankit.data import Progress
 from gankit.device import resolve_device
 from gankit.game import NoiseSource
 from gankit.plugins import discover
@@ -120,7 +122,7 @@ def load(
     weights = found.weights(place)
     learnt = weights.get("average", weights.get("generator", {}))
     checkpoint.load_weights(generator.to(place), learnt, found.path)
-    if conditioner is not None and hasattr(conditioner, "load_state_dict"):
+    if isinstance(conditioner, nn.Module):
         conditioner.to(place)
         checkpoint.load_weights(conditioner, weights.get("conditioner", {}), found.path)
     noise = NoiseSource(recipe.noise)
@@ -165,7 +167,7 @@ def _play(run: Run, watchers: Mapping[str, object] | None) -> Run:
 
 @contextmanager
 def _stopped_by_signals(run: Run) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM finish the step and save; a second one is not held back."""
+    """Let Ctrl-C and SIGTERM finish the step and save; a second one stops at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -15,9 +15,7 @@ from gankit.parts import (
     Augmentation,
     Conditioner,
     Dataset,
-    Discriminator,
     Facts,
-    Generator,
     Loss,
     Penalty,
     Shapes,
@@ -182,8 +180,8 @@ def _misfits(
         problems.append("train: set either steps or epochs")
     if train.batch_size > len(dataset):
         problems.append(
-            f"train.batch_size: {train.batch_size} is more than the {len(dataset)} items "
-            f"of the data set; set it to {len(dataset)} or less"
+            f"train.batch_size: {train.batch_size} is more than the {len(dataset)} "
+            f"items of the data set; set it to {len(dataset)} or less"
         )
     name = type(loss).__name__
     if conditioner is None and (
@@ -271,8 +269,8 @@ def _range_misfits(generator: nn.Module, facts: Facts) -> list[str]:
         return []
     return [
         f"the generator {type(generator).__name__} gives values in {_range(made)}, and "
-        f"the data set has values in {_range(wanted)}; choose a generator, or an option "
-        "of it, with the data's range or with none"
+        f"the data set has values in {_range(wanted)}; choose a generator, or an "
+        "option of it, with the data's range or with none"
     ]
 
 

@@ -106,7 +106,7 @@ def latest(folder: Path) -> tuple[Checkpoint, tuple[str, ...]]:
     Raises:
         RunError: there is none.
     """
-    damaged = []
+    damaged: list[str] = []
     for path in sorted(all_in(folder), reverse=True):
         try:
             return read(path), tuple(damaged)
@@ -170,7 +170,8 @@ def restore(
     """
     weights, state = found.weights(device), found.state(device)
     other = [
-        f"{key}: the checkpoint has {found.parts.get(key, 'none')}, this run {parts.get(key, 'none')}"
+        f"{key}: the checkpoint has {found.parts.get(key, 'none')}, "
+        f"this run {parts.get(key, 'none')}"
         for key in {**found.parts, **parts}
         if _without_version(found.parts.get(key)) != _without_version(parts.get(key))
     ]
@@ -217,8 +218,8 @@ def _mismatches(
         if differing:
             key = differing[0]
             problems.append(
-                f"{name}: {len(differing)} tensors differ, as {key}: the checkpoint has "
-                f"{there.get(key, 'none')}, this run {here.get(key, 'none')}"
+                f"{name}: {len(differing)} tensors differ, as {key}: the checkpoint "
+                f"has {there.get(key, 'none')}, this run {here.get(key, 'none')}"
             )
     return problems
 

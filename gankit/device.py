@@ -27,7 +27,7 @@ def resolve_device(name: str) -> torch.device:
         return torch.device(wanted)
     raise DeviceError(
         f"there is no device {name!r} here{nearest(name, there)}; "
-        f"this machine has {listed(there)}; set train.device to one of them, or to 'auto'"
+        f"this machine has {listed(there)}; set train.device to one, or to 'auto'"
     )
 
 

@@ -27,7 +27,7 @@ class UsageError(GankitError, ValueError):
     """The user's input is wrong; the message says how to mend it."""
 
 
-class _Problems(UsageError):
+class _ProblemsError(UsageError):
     """A usage error that lists everything that is wrong, not just the first."""
 
     def __init__(self, headline: str, problems: Iterable[str]) -> None:
@@ -35,11 +35,11 @@ class _Problems(UsageError):
         super().__init__("\n".join([headline, *(f"  - {p}" for p in self.problems)]))
 
 
-class RecipeError(_Problems):
+class RecipeError(_ProblemsError):
     """A recipe, or an override of one, that cannot be followed."""
 
 
-class MisfitError(_Problems):
+class MisfitError(_ProblemsError):
     """Parts that exist, but do not go together."""
 
 
@@ -63,7 +63,7 @@ class RunError(UsageError):
     """A run folder that cannot be created, written, read or resumed."""
 
 
-class BrokenItem(GankitError):
+class BrokenItem(GankitError):  # noqa: N818 # it is caught, never shown as an error
     """One item of a data set that cannot be read.
 
     A data set raises it from ``__getitem__``; the item is skipped and counted, and the

@@ -65,9 +65,9 @@ class Game:
         self.augmentations = assembly.augmentations
         self.conditioner: Conditioner | None = assembly.conditioner
         self.draw_noise = NoiseSource(assembly.noise)
-        judges = [
-            m for m in (assembly.discriminator, assembly.conditioner) if m is not None
-        ]
+        judges = [assembly.discriminator]
+        if isinstance(assembly.conditioner, nn.Module):
+            judges.append(assembly.conditioner)  # its parameters learn with them
         self.generator = Player(
             GENERATOR,
             [assembly.generator],
@@ -83,12 +83,12 @@ class Game:
         self.average = (
             Average(assembly.generator, settings.ema) if settings.ema else None
         )
-        self.rounds: list[tuple[Player, ...]] = (
-            [(self.discriminator, self.generator)]
-            if settings.order == "simultaneous"
-            else [(self.discriminator,)] * settings.discriminator_updates
-            + [(self.generator,)]
-        )
+        self.rounds: list[tuple[Player, ...]] = []
+        if settings.order == "simultaneous":
+            self.rounds.append((self.discriminator, self.generator))
+        else:
+            self.rounds += [(self.discriminator,)] * settings.discriminator_updates
+            self.rounds.append((self.generator,))
         self._batches = sum(self.discriminator in movers for movers in self.rounds)
 
     def play(self, index: int) -> dict[str, Tensor]:

@@ -24,11 +24,13 @@ hookimpl = pluggy.HookimplMarker("gankit")
 @hookspec
 def gankit_parts() -> Iterable[Part | Kind]:
     """Yield the parts that this plugin brings, and any new kind, without torch."""
+    return ()
 
 
 @hookspec
 def gankit_commands() -> Iterable[Command]:
     """Yield subcommands of ``gankit``, each imported only when it is called."""
+    return ()
 
 
 @hookspec

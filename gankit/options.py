@@ -105,7 +105,7 @@ def _evaluated(
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, vars(sys.modules[factory.__module__]))  # noqa: S307
+        return eval(annotation, vars(sys.modules[factory.__module__]))
     except Exception as error:
         raise PluginError(
             f"the type {annotation!r} of option {parameter.name!r} of {where} "

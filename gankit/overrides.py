@@ -15,7 +15,10 @@ Change = tuple[tuple[str, ...], Any]
 _PLAYERS = (("generator",), ("discriminator",))
 
 # setting the one unsets the other
-_EXCLUSIVE = {("train", "steps"): "epochs", ("train", "epochs"): "steps"}
+_EXCLUSIVE: dict[tuple[str, ...], str] = {
+    ("train", "steps"): "epochs",
+    ("train", "epochs"): "steps",
+}
 
 
 def parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> list[Change]:
@@ -49,16 +52,16 @@ def override(
     Raises:
         RecipeError: a path leads nowhere.
     """
-    table = deepcopy(dict(table))
+    changed = deepcopy(dict(table))
     flat = [leaf for path, value in changes for leaf in _leaves(path, value)]
     flat = [wider for change in flat for wider in _for_both_players(table, change)]
     problems: list[str] = []
     # every `use` first, so that `generator.width=9 generator.use=x` keeps the width
     for path, value in sorted(flat, key=lambda change: change[0][-1] != "use"):
-        _set(table, path, value, list(blocks), problems)
+        _set(changed, path, value, list(blocks), problems)
     if problems:
         raise RecipeError("these overrides cannot be made:", problems)
-    return table
+    return changed
 
 
 def _leaves(path: tuple[str, ...], value: Any) -> Iterable[Change]:
@@ -98,8 +101,8 @@ def _set(
         if isinstance(here, list):
             if not key.isdigit() or int(key) >= len(here):
                 problems.append(
-                    f"{'.'.join(path)}: {'.'.join(path[:depth])} has {len(here)} entries, "
-                    f"numbered from 0, and no entry {key!r}"
+                    f"{'.'.join(path)}: {'.'.join(path[:depth])} has {len(here)} "
+                    f"entries, numbered from 0, and no entry {key!r}"
                 )
                 return
             here = here[int(key)]

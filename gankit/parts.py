@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # listing parts must not import torch
     import torch
     from torch import Tensor
 
-    from gankit.batches import Data
+    from gankit.data import Data
     from gankit.step import Step
 
 UNBOUNDED = (float("-inf"), float("inf"))

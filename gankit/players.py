@@ -43,9 +43,9 @@ class Player:
         self._settings = optimizer
 
     def backward(self, loss: Tensor, *, keep_graph: bool) -> None:
-        """Accumulate the loss's gradient in this player's parameters, and in no other's."""
-        self.scaler.scale(loss).backward(
-            inputs=self.parameters, retain_graph=keep_graph
+        """Accumulate the loss's gradient in the parameters of this player alone."""
+        torch.autograd.backward(
+            self.scaler.scale(loss), inputs=self.parameters, retain_graph=keep_graph
         )
 
     def update(self, *, steps: float, epochs: float) -> None:

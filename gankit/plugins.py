@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -170,7 +171,7 @@ def _entries() -> Iterable[tuple[str, EntryPoint]]:
     )
     several = {
         e.dist.name
-        for e, f in zip(found, found[1:], strict=False)
+        for e, f in pairwise(found)
         if e.dist and f.dist and e.dist.name == f.dist.name
     }
     for entry in found:

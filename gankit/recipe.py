@@ -258,8 +258,8 @@ def _contradictions(train: Train | None, noise: Noise | None) -> list[str]:
         problems.append("train: set either steps or epochs")
     if train and train.order == "simultaneous" and train.discriminator_updates > 1:
         problems.append(
-            "train.discriminator_updates: in simultaneous order each player moves once; "
-            "set it to 1, or train.order to 'alternating'"
+            "train.discriminator_updates: in simultaneous order each player moves "
+            "once; set it to 1, or train.order to 'alternating'"
         )
     if noise and noise.low >= noise.high:
         problems.append(

@@ -49,7 +49,7 @@ class Metrics:
 
 
 class Pictures:
-    """Draws the fixed sample grid every ``train.sample_every`` steps, and at the end."""
+    """Draws the fixed grid every ``train.sample_every`` steps, and at the end."""
 
     @hookimpl
     def gankit_after_step(self, run: Run) -> None:
@@ -70,7 +70,7 @@ class Pictures:
 
 
 class Checkpoints:
-    """Saves every ``train.checkpoint_every`` steps and at the end; keeps the last two."""
+    """Saves every ``train.checkpoint_every`` steps and last; keeps the newest two."""
 
     KEEP = 2
 

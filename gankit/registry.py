@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from attrs import frozen
+from pluggy import HookImpl
 
 from gankit.errors import PartError, PluginError, listed, nearest
 from gankit.options import Option, options_of
@@ -142,7 +143,7 @@ class Registry:
         hook = self.plugins.manager.hook.gankit_parts
         mine = [i for i in hook.get_hookimpls() if i.plugin is plugin.module]
         try:
-            things = [thing for i in mine for thing in i.function()]
+            things: list[Any] = [thing for i in mine for thing in _call(i)]
             strange = [t for t in things if not isinstance(t, Part | Kind)]
             if strange:
                 raise TypeError(
@@ -187,6 +188,10 @@ class Registry:
                 raise ValueError(f"it brings two parts {part.kind} {part.name!r}")
             seen.add((part.kind, part.name))
         self._entries += [Entry(part, self.kinds[part.kind], plugin) for part in parts]
+
+
+def _call(implementation: HookImpl) -> Iterable[Any]:
+    return implementation.function()  # type: ignore[return-value] # checked by the caller
 
 
 def names(entries: Iterable[Entry]) -> list[str]:

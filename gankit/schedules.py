@@ -17,7 +17,8 @@ class Schedule(Protocol):
 
     unit: Unit
 
-    def __call__(self, initial: float, time: float, /) -> float: ...
+    def __call__(self, initial: float, time: float, /) -> float:
+        """Return the value at ``time``."""
 
 
 @frozen(kw_only=True)
@@ -36,7 +37,7 @@ class Exponential:
 
     def __call__(self, initial: float, time: float) -> float:
         """Return the value at ``time``."""
-        return max(initial * self.factor**time, self.floor)
+        return max(initial * math.pow(self.factor, time), self.floor)
 
 
 @frozen(kw_only=True)

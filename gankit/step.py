@@ -6,14 +6,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gankit.batches import Batch
     from gankit.device import Precision
-    from gankit.parts import Augmentation, Conditioner, Discriminator, Generator
+    from gankit.parts import Augmentation, Conditioner
 
 
 class Step:
@@ -34,8 +34,8 @@ class Step:
         *,
         index: int,
         batch: Batch,
-        generator: Generator,
-        discriminator: Discriminator,
+        generator: nn.Module,
+        discriminator: nn.Module,
         conditioner: Conditioner | None,
         augmentations: Sequence[Augmentation],
         draw_noise: Callable[[torch.Generator], Tensor],
@@ -107,7 +107,8 @@ class Step:
     def generate(self, noise: Tensor, condition: Tensor | None) -> Tensor:
         """Generate float32 samples (B, *sample), with the generator's gradient."""
         with self._precision.autocast():
-            return self._generator(noise, condition).float()
+            made: Tensor = self._generator(noise, condition)
+            return made.float()
 
     def discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
         """Judge samples, after the run's augmentations: float32 logits (B,)."""
@@ -115,7 +116,8 @@ class Step:
             self._judged += 1
             samples = augmentation(samples, self._rng(f"augment {self._judged}"))
         with self._precision.autocast():
-            return self._discriminator(samples, condition).float()
+            logits: Tensor = self._discriminator(samples, condition)
+            return logits.float()
 
     def log(self, name: str, value: Tensor) -> None:
         """Add a measurement, a scalar, without waiting for the device."""

@@ -139,6 +139,22 @@ def _is_union(kind: Any) -> bool:
     return get_origin(kind) in (Union, types.UnionType)
 
 
+def _is_sequence(kind: Any) -> bool:
+    return get_origin(kind) in (tuple, list)
+
+
+def _is_table(kind: Any) -> bool:
+    return (get_origin(kind) or kind) is dict
+
+
+def _is_literal(kind: Any) -> bool:
+    return get_origin(kind) is Literal
+
+
+def _is_annotated(kind: Any) -> bool:
+    return get_origin(kind) is Annotated
+
+
 def _limits(limit: Range) -> dict[str, float]:
     names = {"minimum": limit.at_least, "maximum": limit.at_most}
     names["exclusiveMinimum"] = limit.above
@@ -204,7 +220,7 @@ def _any_of(value: Any, kind: Any) -> Any:
     for member in get_args(kind):
         try:
             return _CONVERTER.structure(value, member)
-        except Exception:  # noqa: S112 # the next member may fit
+        except Exception:  # the next member may fit
             continue
     raise _refuse(value, kind)
 
@@ -255,13 +271,7 @@ _CONVERTER.register_structure_hook(float, _number)
 _CONVERTER.register_structure_hook(Path, _path)
 _CONVERTER.register_structure_hook_func(lambda k: k is type(None), _nothing)
 _CONVERTER.register_structure_hook_func(_is_union, _any_of)
-_CONVERTER.register_structure_hook_func(
-    lambda k: get_origin(k) in (tuple, list), _sequence
-)
-_CONVERTER.register_structure_hook_func(
-    lambda k: k is dict or get_origin(k) is dict, _table
-)
-_CONVERTER.register_structure_hook_func(lambda k: get_origin(k) is Literal, _one_of)
-_CONVERTER.register_structure_hook_factory(
-    lambda k: get_origin(k) is Annotated, _within_range
-)
+_CONVERTER.register_structure_hook_func(_is_sequence, _sequence)
+_CONVERTER.register_structure_hook_func(_is_table, _table)
+_CONVERTER.register_structure_hook_func(_is_literal, _one_of)
+_CONVERTER.register_structure_hook_factory(_is_annotated, _within_range)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from gankit import checkpoint
 from gankit.assembly import Assembly
-from gankit.batches import Data, Feed, Progress, read_data
+from gankit.batches import Feed
 from gankit.checkpoint import Checkpoint
+from gankit.data import Data, Progress, read_data
 from gankit.device import Precision, resolve_device
 from gankit.errors import UsageError
 from gankit.game import Game
@@ -165,8 +166,8 @@ def prepare(
     )
     if len(data) < train.batch_size:
         raise UsageError(
-            f"train.batch_size: {train.batch_size} is more than the {len(data)} items that "
-            f"can be read; set it to {len(data)} or less"
+            f"train.batch_size: {train.batch_size} is more than the {len(data)} "
+            f"items that can be read; set it to {len(data)} or less"
         )
     for network in (assembly.generator, assembly.discriminator, assembly.conditioner):
         if isinstance(network, torch.nn.Module):
@@ -230,7 +231,7 @@ def _introduce(
 def _sample_conditions(
     conditioner: Conditioner | None, data: Data, count: int
 ) -> tuple[str, ...]:
-    """Choose the texts of the run's own sample grids: every class, or spread captions."""
+    """Choose the texts of the run's own grids: every class, or spread captions."""
     if conditioner is None:
         return ()
     if conditioner.reads == "label":

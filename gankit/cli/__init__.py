@@ -64,7 +64,7 @@ def plugin_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class LazyGroup(click.Group):
-    """A group whose commands, its own and those of plugins, are imported when called."""
+    """A group that imports a command, its own or a plugin's, when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name every command."""

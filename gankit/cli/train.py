@@ -40,7 +40,7 @@ def train(
     from gankit import api
 
     if recipe is not None and "=" in recipe:  # no recipe, only overrides
-        recipe, overrides = None, (recipe, *overrides)
+        overrides, recipe = (recipe, *overrides), None
     return _played(
         lambda **watching: api.train(
             recipe or "quickstart",
