@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gankit.assembly import Assembly
 from gankit.batches import Batch, Feed
 from gankit.device import Precision
+from gankit.errors import UsageError
 from gankit.parts import Conditioner, Penalty
 from gankit.players import Average, Player
 from gankit.randomness import generator, seed_global
@@ -159,14 +160,22 @@ class Game:
 
     def _objective(self, player: Player, step: Step) -> Tensor:
         if player is self.generator:
-            return self.loss.generator(step)
-        loss = self.loss.discriminator(step)
+            return self._scalar(self.loss.generator(step))
+        loss = self._scalar(self.loss.discriminator(step))
         for penalty in self.penalties:
             if step.index % penalty.every == 0:
                 value = penalty(step)
                 step.log(f"penalty/{type(penalty).__name__}", value)
                 loss = loss + penalty.weight * penalty.every * value
         return loss
+
+    def _scalar(self, value: Tensor) -> Tensor:
+        if value.ndim == 0:
+            return value
+        raise UsageError(
+            f"the loss {type(self.loss).__name__} gave a tensor of shape "
+            f"{tuple(value.shape)}, not a scalar; reduce it, as with .mean()"
+        )
 
 
 def _judgements(step: Step, movers: tuple[Player, ...]) -> dict[str, Tensor]:
