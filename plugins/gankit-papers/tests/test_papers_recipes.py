@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib import resources
 from typing import Any
 
-import gankit_papers
 import pytest
 import torch
+from torch import nn
+
+import gankit_papers
 from gankit import Shapes, read_recipe
 from gankit.recipe import Recipe
-from torch import nn
 
 NAMES = [part.name for part in gankit_papers.gankit_parts()]
 
