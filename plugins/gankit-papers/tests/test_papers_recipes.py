@@ -80,7 +80,7 @@ def _schedule(recipe: Recipe, option: str, time: float) -> float:
 
 
 def test_the_schedules_are_the_papers() -> None:
-    """Learning rates divided at each update; momentum 0.5 to 0.7 from epoch 1 to 250."""
+    """Rates divided at each update; momentum 0.5 to 0.7 from epoch 1 to 250."""
     first, second = _read("mlp-gan"), _read("cgan")
     assert _schedule(first, "lr", 1000) == pytest.approx(0.1 / 1.000004**1000)
     assert _schedule(second, "lr", 1000) == pytest.approx(0.1 / 1.00004**1000)

@@ -1,0 +1,47 @@
+"""Truths about the package gankit-losses as a plugin."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+import gankit_losses
+from gankit.options import options_of
+
+PARTS = {(part.kind, part.name): part for part in gankit_losses.gankit_parts()}
+
+
+def test_the_parts_are_these():
+    """The names that recipes use do not change unnoticed."""
+    assert set(PARTS) == {
+        ("loss", "minimax"),
+        ("loss", "non-saturating"),
+        ("loss", "least-squares"),
+        ("loss", "hinge"),
+        ("loss", "wasserstein"),
+        ("loss", "relativistic"),
+        ("loss", "matching-aware"),
+        ("penalty", "r1"),
+        ("penalty", "r2"),
+        ("penalty", "gradient-penalty"),
+        ("augmentation", "diffaugment"),
+    }
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=lambda part: part.factory)
+def test_every_option_has_a_default_and_a_help(part):
+    """A recipe may name a part alone, and `gankit show` explains every option."""
+    module, _, name = part.factory.partition(":")
+    for option in options_of(getattr(import_module(module), name)):
+        assert not option.required
+        assert option.help
+
+
+def test_listing_the_parts_does_not_import_torch():
+    """`gankit list` answers in a blink."""
+    code = "import sys, gankit_losses; list(gankit_losses.gankit_parts()); "
+    code += "sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
