@@ -1,0 +1,70 @@
+"""Images as the 1024 features of GoogLeNet trained on ImageNet, as in Reed et al. 2016.
+
+Szegedy et al. 2015, "Going deeper with convolutions", with torchvision's weights, which
+are downloaded on first use.
+
+Deviation: the authors draw one of ten crops of an image at each use; here its central
+square is seen once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from gankit_conditioners.fitting import Data
+
+FEATURES = 1024
+
+_SIDE = 224  # pixels that the weights were trained at
+_CHUNK = 64  # images looked at together: 1.5 GB of activations
+
+
+@torch.no_grad()
+def features_of(
+    data: Data, device: torch.device, progress: Callable[[int, int, str], None]
+) -> Tensor:
+    """Return the features of all images of a data set, (N, 1024), on the CPU.
+
+    Raises:
+        ValueError: the weights cannot be had, or the images are neither grey nor RGB.
+    """
+    colours = data.facts.sample_shape[0]
+    if colours not in (1, 3):
+        raise ValueError(
+            f"image_features = 'googlenet' takes grey or RGB images, not images of "
+            f"{colours} channels; set image_features = 'convnet'"
+        )
+    network, prepare = _load(device)
+    rows = []
+    for start in range(0, len(data), _CHUNK):
+        items = torch.arange(start, min(start + _CHUNK, len(data)))
+        images = (data.samples(items, None) + 1) / 2  # (B, C, H, W) within [0, 1]
+        rows.append(network(prepare(images.expand(-1, 3, -1, -1))).cpu())
+        progress(start + len(items), len(data), "GoogLeNet features of the images")
+    return torch.cat(rows)
+
+
+def _load(device: torch.device) -> tuple[nn.Module, Callable[[Tensor], Any]]:
+    """Return the network up to its features, and what its input must pass."""
+    from torchvision.models import (  # type: ignore[import-untyped] # it has none
+        GoogLeNet_Weights,
+        googlenet,
+    )
+
+    weights = GoogLeNet_Weights.IMAGENET1K_V1
+    try:
+        network = googlenet(weights=weights, progress=False)
+    except (OSError, HTTPException, RuntimeError) as error:
+        raise ValueError(
+            f"the weights of GoogLeNet cannot be had from {weights.url} ({error}); set "
+            "image_features = 'convnet' in [conditioner], which needs no download, or "
+            "try again with a connection"
+        ) from error
+    network.fc = nn.Identity()
+    return network.eval().to(device), weights.transforms(resize_size=_SIDE)

@@ -1,0 +1,345 @@
+"""Fitting the text encoder, and the cache of fits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gankit import Facts
+from gankit_conditioners import cache
+from gankit_conditioners.char_cnn_rnn import CharCNNRNN
+
+CPU = torch.device("cpu")
+COLOURS = ("red", "green", "blue", "yellow", "cyan", "purple", "white", "black")
+PIXELS = [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]]
+PIXELS += [[0, 1, 1], [1, 0, 1], [1, 1, 1], [0, 0, 0]]
+
+
+class Swatches:
+    """One plain image of each of eight colours, named in two ways."""
+
+    facts = Facts((3, 8, 8), captioned=True)
+    labels: Tensor | None = None
+
+    def __init__(self, colours: tuple[str, ...] = COLOURS) -> None:
+        self.captions = [(f"a {c} swatch", f"it is all {c}") for c in colours]
+        self.looks = 0
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def samples(self, indices: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Draw the images with a little noise."""
+        self.looks += 1
+        pixels = torch.tensor(PIXELS)[indices][:, :, None, None].expand(-1, -1, 8, 8)
+        noise = torch.randn(pixels.shape, generator=rng) if rng else 0.0
+        return pixels * 2 - 1 + 0.05 * noise
+
+    def fingerprint(self) -> str:
+        """Tell one set of swatches from another."""
+        return repr(self.captions)
+
+
+def build(steps: int = 3, **options: object) -> CharCNNRNN:
+    """Build a conditioner that is fitted in a moment."""
+    sizes = {"size": 16, "channels": (8, 8, 8), "length": 48, "fit_batch": 8}
+    return CharCNNRNN(
+        Swatches.facts,
+        **sizes | {"fit_steps": steps, "fit_lr": 2e-3} | options,  # type: ignore[arg-type]
+    )
+
+
+def fit(
+    conditioner: CharCNNRNN, data: Swatches | None = None, seed: int = 0
+) -> list[tuple[int, int, str]]:
+    """Fit and return what was reported."""
+    reports: list[tuple[int, int, str]] = []
+    conditioner.fit(
+        data or Swatches(),
+        device=CPU,
+        seed=seed,
+        progress=lambda *report: reports.append(report),
+    )
+    return reports
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep fits of a test in a folder of its own."""
+    monkeypatch.setenv("GANKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def kept(folder: Path) -> list[Path]:
+    """List the fits in a cache folder."""
+    return sorted(folder.rglob("*.safetensors"))
+
+
+def assert_same(one: nn.Module, other: nn.Module) -> None:
+    """Check that two modules hold the same bits."""
+    theirs = other.state_dict()
+    assert theirs.keys() == one.state_dict().keys()
+    for name, tensor in one.state_dict().items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def test_separable_captions_are_told_apart() -> None:
+    """Every image finds its caption, and both names of a colour point the same way."""
+    conditioner = build(200, channels=(32, 32, 32), fit_lr=1e-3)
+    *_, (done, total, text) = fit(conditioner)
+    assert done == total == 200
+    assert "first 100%" in text
+    tokens = conditioner.tokens(Swatches().captions)
+    first, second = F.normalize(tokens - tokens.mean(dim=0), dim=2).unbind(1)
+    assert (first @ second.T).argmax(dim=1).tolist() == list(range(8))
+
+
+def test_vectors_of_the_data_have_unit_size() -> None:
+    """The root mean square of all numbers of all captions is 1 after the fit."""
+    conditioner = build()
+    fit(conditioner)
+    tokens = conditioner.tokens(Swatches().captions)
+    assert tokens.square().mean().sqrt().item() == pytest.approx(1, rel=1e-5)
+    assert conditioner.scale != 1
+
+
+def test_the_first_loss_is_near_that_of_equal_scores() -> None:
+    """Weights start small: the first batch costs about 2, and is ranked by chance."""
+    (_, _, text) = fit(build(steps=1))[-1]
+    loss = re.search(r"loss ([\d.]+)", text)
+    assert loss is not None
+    assert 1.5 < float(loss[1]) < 3
+    assert "chance 12.5%" in text
+
+
+def test_the_encoder_is_frozen_after_the_fit() -> None:
+    """Nothing learns with the discriminator, and the state tells of the fit."""
+    conditioner = build()
+    assert not conditioner.fitted
+    fit(conditioner)
+    assert conditioner.fitted
+    assert not [p for p in conditioner.parameters() if p.requires_grad]
+
+
+def test_a_fit_follows_from_its_seed_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other global randomness gives the same bits, another seed gives others."""
+    fitted = []
+    for place, seed in (("a", 5), ("b", 5), ("c", 6)):
+        monkeypatch.setenv("GANKIT_CACHE", str(tmp_path / place))
+        torch.manual_seed(ord(place))
+        fitted.append(build())
+        fit(fitted[-1], seed=seed)
+    assert_same(fitted[0], fitted[1])
+    assert not torch.equal(fitted[0].scale, fitted[2].scale)
+
+
+def test_a_fit_leaves_torch_as_it_was() -> None:
+    """The global generator and the grad mode are as before."""
+    conditioner = build()
+    state = torch.get_rng_state()
+    with torch.no_grad():
+        fit(conditioner)
+        assert not torch.is_grad_enabled()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_steps_are_reported_to_the_last() -> None:
+    """Progress never goes back and ends at the total, whatever the number of steps."""
+    done = [report[0] for report in fit(build(steps=203, fit_batch=2))]
+    assert done == sorted(done)
+    assert done[-1] == 203
+    assert len(done) < 110
+
+
+def test_losses_of_captions_are_reported() -> None:
+    """What is cut is said before the first step."""
+    data = Swatches()
+    data.captions[0] = ("x" * 49,)
+    assert "cut there: 1" in fit(build(), data)[0][2]
+
+
+def test_the_same_fit_is_read_from_the_cache(folder: Path) -> None:
+    """A second conditioner gets the same bits without looking at the data."""
+    first, second, data = build(), build(captions=1), Swatches()
+    fit(first)
+    (path,) = kept(folder)
+    assert path.parent.name == "char-cnn-rnn"
+    assert [p.name for p in path.parent.iterdir()] == [path.name]  # nothing left aside
+    (report,) = fit(second, data)
+    assert data.looks == 0
+    assert report[0] == report[1]
+    assert_same(first, second)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fit_steps": 4},
+        {"fit_batch": 4},
+        {"fit_lr": 1e-3},
+        {"fit_decay": 0.9},
+        {"size": 8},
+        {"length": 49},
+        {"channels": (8, 8, 4)},
+    ],
+)
+def test_other_options_are_another_fit(
+    folder: Path, options: dict[str, object]
+) -> None:
+    """Whatever bears on the fit is in the name of the file."""
+    fit(build())
+    fit(build(**options))  # type: ignore[arg-type]
+    assert len(kept(folder)) == 2
+
+
+def test_another_seed_or_other_data_are_another_fit(folder: Path) -> None:
+    """The cache never answers for what it was not asked."""
+    fit(build())
+    fit(build(), seed=1)
+    fit(build(), Swatches(COLOURS[:7]))
+    assert len(kept(folder)) == 3
+
+
+def cut_off(path: Path, state: dict[str, Tensor]) -> None:
+    """Leave half of a file."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def other_shape(path: Path, state: dict[str, Tensor]) -> None:
+    """Write a state whose scale is not a scalar."""
+    save_file(state | {"scale": torch.ones(2)}, path)
+
+
+def other_names(path: Path, state: dict[str, Tensor]) -> None:
+    """Write a state that lacks the scale."""
+    save_file({name: t for name, t in state.items() if name != "scale"}, path)
+
+
+@pytest.mark.parametrize("damage", [cut_off, other_shape, other_names])
+def test_a_damaged_cache_is_passed_over(
+    folder: Path, damage: Callable[[Path, dict[str, Tensor]], None]
+) -> None:
+    """The fit is done again, to the same bits, and the file is mended."""
+    first, second, third, data = build(), build(), build(), Swatches()
+    fit(first)
+    (path,) = kept(folder)
+    damage(path, first.state_dict())
+    fit(second, data)
+    assert data.looks > 0
+    assert_same(first, second)
+    fit(third, data := Swatches())
+    assert data.looks == 0
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file where the folder should be costs the cache, not the fit."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GANKIT_CACHE", str(tmp_path / "file" / "cache"))
+    conditioner = build()
+    fit(conditioner)
+    assert conditioner.fitted
+
+
+@pytest.mark.parametrize(
+    ("own", "shared", "expected"),
+    [
+        ("/own", "/shared", Path("/own")),
+        ("", "/shared", Path("/shared/gankit")),
+        ("", "", Path("/home/me/.cache/gankit")),
+        ("~/mine", "", Path("/home/me/mine")),
+    ],
+)
+def test_the_cache_folder_can_be_chosen(
+    monkeypatch: pytest.MonkeyPatch, own: str, shared: str, expected: Path
+) -> None:
+    """GANKIT_CACHE wins over XDG_CACHE_HOME, that over ~/.cache; empty is unset."""
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("GANKIT_CACHE", own)
+    monkeypatch.setenv("XDG_CACHE_HOME", shared)
+    assert cache.cache_folder() == expected
+
+
+def test_one_captioned_item_is_not_enough() -> None:
+    """The error says how many there are and how many it takes."""
+    data = Swatches()
+    data.captions[1:] = [("",)] * 7
+    with pytest.raises(ValueError, match=r"1 items .* at least 2"):
+        fit(build(), data)
+
+
+def test_a_fit_that_diverges_is_reported(folder: Path) -> None:
+    """The error names the learning rate, and nothing is kept."""
+    with pytest.raises(ValueError, match=r"diverged .* fit_lr = 1e\+30; lower fit_lr"):
+        fit(build(fit_lr=1e30))
+    assert not kept(folder)
+
+
+class ChannelMeans(nn.Module):
+    """Stands for GoogLeNet: three means repeated to 1024 features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(1024, 1000)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Average over places after checking the size."""
+        assert images.shape[1:] == (3, 224, 224)
+        assert not self.training
+        means: Tensor = self.fc(images.mean(dim=(2, 3)).repeat(1, 342)[:, :1024])
+        return means
+
+
+@pytest.mark.parametrize("size", [16, 1024])
+def test_pretrained_features_can_stand_for_images(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Every image is looked at once, and its features find the captions."""
+    monkeypatch.setattr("torchvision.models.googlenet", lambda **_: ChannelMeans())
+    wide = {"size": size, "channels": (32, 32, 32), "fit_lr": 1e-3}
+    conditioner = build(200, image_features="googlenet", **wide)
+    data = Swatches()
+    reports = fit(conditioner, data)
+    assert data.looks == 1
+    assert "GoogLeNet" in reports[1][2]
+    assert "first 100%" in reports[-1][2]
+
+
+def test_pretrained_features_are_of_images_normalised_as_for_imagenet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By hand: black is (0 - 0.485) / 0.229 in the red channel, grey images too."""
+    from gankit_conditioners.googlenet import features_of
+
+    monkeypatch.setattr("torchvision.models.googlenet", lambda **_: ChannelMeans())
+    data = Swatches()
+    features = features_of(data, CPU, lambda *_: None)
+    assert features.shape == (8, 1024)
+    white, black = features[6], features[7]
+    assert black[0].item() == pytest.approx((0 - 0.485) / 0.229, rel=1e-4)
+    assert white[1].item() == pytest.approx((1 - 0.456) / 0.224, rel=1e-4)
+    assert black[5].item() == pytest.approx((0 - 0.406) / 0.225, rel=1e-4)
+
+
+def test_weights_that_cannot_be_had_are_reported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The error names the address and the way without a download."""
+
+    def offline(**_: object) -> nn.Module:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr("torchvision.models.googlenet", offline)
+    with pytest.raises(ValueError, match=r"https://.*no route.*features = 'convnet'"):
+        fit(build(image_features="googlenet"))

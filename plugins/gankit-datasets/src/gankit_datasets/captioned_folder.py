@@ -1,0 +1,164 @@
+"""A folder of pictures with captions, as Reed et al. 2016 train on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
+
+from gankit import Count
+from gankit.errors import DataError, listed, nearest
+from gankit_datasets.captions import Captions, read_jsonl, read_texts, without_suffix
+from gankit_datasets.folders import (
+    Entry,
+    PictureFolder,
+    find_files,
+    folder_names,
+    pictures_among,
+    refuse_most,
+    stored_side,
+)
+from gankit_datasets.pictures import Fit, Look
+
+_AUTO, _TEXTS, _FILE = "auto", "texts", "captions.jsonl"
+
+
+def captioned_folder(
+    *,
+    root: Path | str,
+    captions: str = "auto",
+    split: str | None = None,
+    classes: Literal["auto", "none"] = "auto",
+    size: Count = 64,
+    fit: Fit = "crop",
+    channels: Literal[1, 3] = 3,
+    load_size: Count | None = None,
+    mirror: bool = False,
+) -> PictureFolder:
+    """Read the pictures below a folder, with one or more captions each.
+
+    Captions come from a JSON-lines file in the folder, of lines like ``{"image":
+    "dogs/a.jpg", "captions": ["a dog", "it runs"], "class": "dog", "split": "train"}``
+    (the last two optional; ``caption`` for a single one), or from a text file beside
+    each picture, ``a.txt`` for ``a.jpg``, with one caption a line. Pictures without
+    captions and captions without pictures are skipped and listed in ``skipped``.
+    Reed et al. 2016: ``load_size = 76``, ``mirror = true``.
+
+    Args:
+        root: the folder of the pictures, searched to any depth
+        captions: a JSON-lines file in root, which may leave pictures out; "texts", a
+            text file beside each picture; "auto", captions.jsonl or else "texts"
+        split: keep only the lines of this split
+        classes: take the lines' class or, where no line has one, the sub-folders; or
+            take no classes
+        size: pixels a side of what the networks see
+        fit: cut the centred square, pad to a square with white, or squash to one
+        channels: 3 for colour, 1 for grey
+        load_size: store pictures at this size and cut random squares from them
+        mirror: mirror half of the pictures, anew each time they are used
+
+    Raises:
+        DataError: no folder, no pictures, no captions, wrong lines in the captions
+            file, or most of the pictures unreadable or without captions.
+        ValueError: a load_size below the size.
+    """
+    look = Look(side=stored_side(size, load_size), fit=fit, channels=channels)
+    root, files, skipped = find_files(root)
+    images = pictures_among(root, files)
+    if captions == _TEXTS or (captions == _AUTO and not (root / _FILE).is_file()):
+        known, lost = _match_texts(root, files, images)
+    else:
+        file = root / (_FILE if captions == _AUTO else captions)
+        known, lost = _match_lines(file, files, images)
+    refuse_most(
+        lost, len(lost) + len(known), root, "set root to their pictures' folder"
+    )
+    chosen = _of_split(root, known, split)
+    silent = [
+        f"{image}: no caption"
+        for image in images
+        if image not in known or (image in chosen and not chosen[image].texts)
+    ]
+    if captions in (_AUTO, _TEXTS):  # a file that is named may leave pictures out
+        remedy = f'caption them, or name the file that may leave some out: "{_FILE}"'
+        refuse_most(silent, len(images), root, remedy)
+    return PictureFolder(
+        root,
+        _entries(root, chosen, classes),
+        look,
+        size=size,
+        mirror=mirror,
+        skipped=[*skipped, *silent, *lost],
+    )
+
+
+def _match_lines(
+    file: Path, files: Sequence[str], images: Sequence[str]
+) -> tuple[dict[str, Captions], list[str]]:
+    """Bring pictures and lines together, and list the lines without a picture."""
+    if not file.is_file():
+        raise DataError(
+            f"there is no captions file {file}; name one in root, or set captions to "
+            f'"{_TEXTS}" or "{_AUTO}"{nearest(file.name, files)}'
+        )
+    stored = {normalize("NFC", image): image for image in images}
+    known: dict[str, Captions] = {}
+    lost = []
+    for name, captions in read_jsonl(file).items():
+        image = stored.get(name)
+        if image is None:
+            lost.append(f"{name}: captioned, but there is no such picture")
+        else:
+            known[image] = captions
+    return known, lost
+
+
+def _match_texts(
+    root: Path, files: Sequence[str], images: Sequence[str]
+) -> tuple[dict[str, Captions], list[str]]:
+    """Bring pictures and text files together, and list the texts without a picture."""
+    stems = {image: without_suffix(image) for image in images}
+    texts = [name for name in files if name.lower().endswith(".txt")]
+    pictured = set(stems.values())
+    lost = [text for text in texts if without_suffix(text) not in pictured]
+    found = read_texts(root, sorted({*texts} - {*lost}))
+    known = {image: found[stem] for image, stem in stems.items() if stem in found}
+    return known, [f"{text}: no picture of that name" for text in lost]
+
+
+def _of_split(
+    root: Path, known: Mapping[str, Captions], split: str | None
+) -> dict[str, Captions]:
+    if not known:
+        raise DataError(
+            f"no captions in {root}: looked for {_FILE}, and for a text file beside "
+            "each picture (a.txt for a.jpg); add one of the two"
+        )
+    if split is None:
+        return dict(known)
+    chosen = {image: said for image, said in known.items() if said.split == split}
+    if not chosen:
+        splits = sorted({said.split for said in known.values() if said.split})
+        raise DataError(
+            f"no captions of split {split!r} in {root}{nearest(split, splits)}; "
+            f"its splits are {listed(splits)}"
+        )
+    return chosen
+
+
+def _entries(
+    root: Path, chosen: Mapping[str, Captions], classes: Literal["auto", "none"]
+) -> list[Entry]:
+    told = {image: said for image, said in sorted(chosen.items()) if said.texts}
+    if not told:
+        raise DataError(f"every caption in {root} is empty; write some")
+    labels: Sequence[str | None] = [said.label for said in told.values()]
+    if classes == "none":
+        labels = [None] * len(told)
+    elif not any(labels):
+        labels = folder_names(list(told))
+    return [
+        Entry(image, label, tuple(said.texts))
+        for (image, said), label in zip(told.items(), labels, strict=True)
+    ]

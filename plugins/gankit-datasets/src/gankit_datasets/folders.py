@@ -1,0 +1,248 @@
+"""The room that the two folder data sets share: finding, checking, labelling, serving.
+
+What cannot be used is skipped and listed in ``skipped``; where most of a folder cannot
+be used, the folder is refused, because then the recipe or the folder is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+
+from attrs import frozen
+
+from gankit.errors import DataError
+from gankit.parts import Facts, Item
+from gankit_datasets.pictures import SUFFIXES, Look, faults
+from gankit_datasets.views import RandomView
+
+_SHOWN = 5  # problems spelled out in an error
+
+
+@frozen
+class Entry:
+    """One picture of a folder, by its path below the root, and what is known of it."""
+
+    image: str
+    label: str | None = None
+    captions: tuple[str, ...] = ()
+
+
+class PictureFolder:
+    """Pictures of a folder, decoded when asked for; each fits ``look``.
+
+    With ``look.side`` above ``size``, or with ``mirror``, it has a ``transform`` to
+    random views of ``size`` pixels. ``skipped`` says what was left out and why, one
+    line each, beginning with ``skipped`` as given.
+
+    Raises:
+        DataError: no entry can be used, or most cannot.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        entries: Sequence[Entry],
+        look: Look,
+        *,
+        size: int,
+        mirror: bool,
+        skipped: Iterable[str] = (),
+    ) -> None:
+        readable, unreadable = _readable(root, entries)
+        refuse_most(unreadable, len(entries), root, "mend or remove these files")
+        kept, classless = _classed(readable)
+        refuse_most(
+            classless,
+            len(readable),
+            root,
+            "give them one, or take no classes from the folder",
+        )
+        self.skipped = [*skipped, *unreadable, *classless]
+        self._root, self._entries, self._look = root, kept, look
+        names = sorted({entry.label for entry in kept if entry.label is not None})
+        self._indices = {name: index for index, name in enumerate(names)}
+        self.facts = Facts(
+            (look.channels, size, size),
+            classes=tuple(names) or None,
+            captioned=any(entry.captions for entry in kept),
+        )
+        if look.side != size or mirror:
+            self.transform = RandomView(size, mirror)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, index: int) -> Item:
+        sample = self._look.read(self._root / self._entries[index].image)
+        return Item(sample, *self.annotation(index))
+
+    def annotation(self, index: int) -> tuple[int | None, tuple[str, ...]]:
+        """Return an item's label and captions without reading its picture."""
+        entry = self._entries[index]
+        label = None if entry.label is None else self._indices[entry.label]
+        return label, entry.captions
+
+
+def stored_side(size: int, load_size: int | None) -> int:
+    """Return the side of the pictures as stored, from which views are cut.
+
+    Raises:
+        ValueError: pictures smaller than the views that are cut from them.
+    """
+    if load_size is not None and load_size < size:
+        raise ValueError(
+            f"load_size = {load_size} is smaller than size = {size}, which is cut from "
+            f"it; set load_size to {size} or more, or leave it out"
+        )
+    return load_size or size
+
+
+def find_files(root: Path | str) -> tuple[Path, list[str], list[str]]:
+    """List the files below a folder, without hidden ones, in one fixed order.
+
+    Links are followed, but no folder is read twice: a loop of links ends.
+
+    Returns:
+        the folder, paths below it with forward slashes, and what was skipped.
+
+    Raises:
+        DataError: the root is not a folder that can be read.
+    """
+    root = _checked(Path(root).expanduser())
+    files: list[str] = []
+    skipped: list[str] = []
+    seen: set[str] = set()
+    real, links = deque([root]), deque[Path]()
+    while real or links:
+        # links last, so that a folder is known by its own name, not by a link's
+        folder = real.popleft() if real else links.popleft()
+        place = os.path.realpath(folder)
+        if place in seen:
+            skipped.append(f"{_below(folder, root)}: a link to a folder read already")
+            continue
+        seen.add(place)
+        for entry in _visible(folder, root, skipped):
+            path = Path(entry.path)
+            if not _is_folder(entry):
+                files.append(_below(path, root))
+            else:
+                (links if entry.is_symlink() else real).append(path)
+    return root, sorted(files), skipped
+
+
+def pictures_among(root: Path, files: Iterable[str]) -> list[str]:
+    """Return the files whose names end like a picture's.
+
+    Raises:
+        DataError: there are none.
+    """
+    found = [name for name in files if name.lower().endswith(SUFFIXES)]
+    if not found:
+        raise DataError(
+            f"no pictures in {root} or its sub-folders: looked for files that end in "
+            f"{', '.join(SUFFIXES)}; set root to the folder that has some"
+        )
+    return found
+
+
+def folder_names(images: Sequence[str]) -> list[str | None]:
+    """Name the class of each picture after the sub-folder that it lies in.
+
+    The folders that all pictures share tell none apart and are passed over; what lies
+    deeper in a sub-folder is of its class. None for a picture in no sub-folder.
+    """
+    folders = [PurePosixPath(image).parent.parts for image in images]
+    # what the first and the last in order share, all share
+    ends = zip(min(folders), max(folders), strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+    return [parts[shared] if len(parts) > shared else None for parts in folders]
+
+
+def refuse_most(problems: Sequence[str], total: int, root: Path, remedy: str) -> None:
+    """Refuse a folder more than half of which has problems.
+
+    Raises:
+        DataError: names the first few problems and the remedy.
+    """
+    if 2 * len(problems) > total:
+        raise DataError(
+            f"{len(problems)} of {total} in {root} cannot be used: "
+            f"{abridged(problems)}; {remedy}"
+        )
+
+
+def abridged(problems: Sequence[str]) -> str:
+    """Return the first few problems and the count of the rest, in one line."""
+    rest = len(problems) - _SHOWN
+    shown = ", ".join(problems[:_SHOWN])
+    return shown + (f" and {rest} more" if rest > 0 else "")
+
+
+def _checked(root: Path) -> Path:
+    if not root.exists():
+        raise DataError(f"there is no folder {root}; set root to one with pictures")
+    if not root.is_dir():
+        raise DataError(f"{root} is not a folder; set root to the folder it lies in")
+    try:
+        os.scandir(root).close()
+    except OSError as error:
+        raise DataError(
+            f"{root} cannot be read ({error.strerror}); get the right to read it from "
+            "its owner, or set another root"
+        ) from None
+    return root
+
+
+def _visible(folder: Path, root: Path, skipped: list[str]) -> list[os.DirEntry[str]]:
+    """List what is in a folder and not hidden; what cannot be read is skipped."""
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        skipped.append(f"{_below(folder, root)}: {error.strerror}")
+        return []
+    shown = [entry for entry in entries if not entry.name.startswith(".")]
+    garbled = [entry for entry in shown if not _is_text(entry.name)]
+    skipped.extend(f"{entry.name!a}: the name is not UTF-8" for entry in garbled)
+    return [entry for entry in shown if entry not in garbled]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file name can be printed; undecodable bytes cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _below(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _readable(root: Path, entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+    """Part the entries whose header can be read from those that cannot."""
+    reasons = faults([root / entry.image for entry in entries])
+    pairs = list(zip(entries, reasons, strict=True))
+    kept = [entry for entry, reason in pairs if reason is None]
+    return kept, [f"{entry.image}: {reason}" for entry, reason in pairs if reason]
+
+
+def _classed(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+    """Where some entries have a class, part those with from those without."""
+    if all(entry.label is None for entry in entries):
+        return list(entries), []
+    kept = [entry for entry in entries if entry.label is not None]
+    return kept, [
+        f"{entry.image}: no class" for entry in entries if entry.label is None
+    ]

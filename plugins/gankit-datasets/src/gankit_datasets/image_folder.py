@@ -1,0 +1,54 @@
+"""A folder of pictures of any size and mode."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from gankit import Count
+from gankit_datasets.folders import (
+    Entry,
+    PictureFolder,
+    find_files,
+    folder_names,
+    pictures_among,
+    stored_side,
+)
+from gankit_datasets.pictures import Fit, Look
+
+
+def image_folder(
+    *,
+    root: Path | str,
+    size: Count = 64,
+    fit: Fit = "crop",
+    channels: Literal[1, 3] = 3,
+    load_size: Count | None = None,
+    mirror: bool = False,
+    labels: Literal["folders", "none"] = "folders",
+) -> PictureFolder:
+    """Read the pictures below a folder; its sub-folders are classes, if it has any.
+
+    Transparency is laid on white, and the camera's orientation is followed. Hidden
+    files are passed over; files that are no pictures are skipped and counted in
+    ``skipped``, and so is a picture beside the sub-folders that are classes.
+
+    Args:
+        root: the folder of the pictures, searched to any depth
+        size: pixels a side of what the networks see
+        fit: cut the centred square, pad to a square with white, or squash to one
+        channels: 3 for colour, 1 for grey
+        load_size: store pictures at this size and cut random squares from them
+        mirror: mirror half of the pictures, anew each time they are used
+        labels: take sub-folders as classes, or take no classes
+
+    Raises:
+        DataError: no folder, no pictures in it, or most of them unreadable.
+        ValueError: a load_size below the size.
+    """
+    look = Look(side=stored_side(size, load_size), fit=fit, channels=channels)
+    root, files, skipped = find_files(root)
+    images = pictures_among(root, files)
+    names = folder_names(images) if labels == "folders" else [None] * len(images)
+    entries = [Entry(*pair) for pair in zip(images, names, strict=True)]
+    return PictureFolder(root, entries, look, size=size, mirror=mirror, skipped=skipped)

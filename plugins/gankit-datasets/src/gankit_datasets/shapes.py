@@ -1,0 +1,113 @@
+"""Drawn scenes of coloured shapes with captions, made from a seed: no download."""
+
+from __future__ import annotations
+
+import random
+from typing import Annotated, Literal
+
+from gankit import Count, Facts, Item, Whole
+from gankit.options import Range
+from gankit_datasets.drawing import draw_scene
+from gankit_datasets.scenes import (
+    COLOURS,
+    SHAPES,
+    Colour,
+    Draw,
+    Kind,
+    Pair,
+    Shape,
+    Single,
+    compose_pair,
+    compose_single,
+)
+from gankit_datasets.wording import MOST, captions_of
+
+
+class DrawnShapes:
+    """Scenes of one or two shapes on dark ground, each with true captions and a class.
+
+    A thing alone is large or small, at the left, right, top, bottom or centre; two
+    things are of different colours, one above the other or side by side. All of this
+    is equally likely. The class is the colour and shape of the thing, of the upper or
+    left one where there are two: every caption settles which that is, so that no
+    caption fits a scene of another class. (Among ``mixed`` scenes, "a red circle" is
+    taken to mean that there is nothing else.)
+
+    Item i depends on the seed and on i alone: a smaller set is the beginning of a
+    larger one. In the manner of ShapeWorld (Kuhnle and Copestake 2017); the scenes and
+    the words are ours.
+
+    Args:
+        size: pixels a side
+        items: number of scenes
+        scenes: with one thing, with two, or half of each
+        captions: different captions for each scene
+        colours: the colours to use; two things need at least two
+        shapes: the shapes to use
+        seed: of the scenes
+
+    Raises:
+        ValueError: no colours or shapes, or some named twice, or two things in scenes
+            of one colour.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: Annotated[int, Range(at_least=16, at_most=128)] = 32,
+        items: Count = 20_000,
+        scenes: Literal["one", "two", "mixed"] = "one",
+        captions: Annotated[int, Range(at_least=1, at_most=MOST)] = 5,
+        colours: tuple[Colour, ...] = COLOURS,
+        shapes: tuple[Shape, ...] = SHAPES,
+        seed: Whole = 0,
+    ) -> None:
+        _check_distinct("colours", colours)
+        _check_distinct("shapes", shapes)
+        if scenes != "one" and len(colours) < 2:
+            raise ValueError(
+                f"scenes = {scenes!r} holds two things of different colours, but "
+                f'colours = {list(colours)}; name another, or set scenes to "one"'
+            )
+        self._size, self._seed = size, seed
+        self._scenes, self._captions = scenes, captions
+        self._items = range(items)
+        self._kinds = [Kind(colour, shape) for colour in colours for shape in shapes]
+        self._labels = {kind: label for label, kind in enumerate(self._kinds)}
+        self.facts = Facts(
+            (3, size, size), classes=tuple(map(str, self._kinds)), captioned=True
+        )
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, index: int) -> Item:
+        scene, captions = self._told(index)
+        sample = draw_scene(scene.things, self._size)
+        return Item(sample, self._label(scene), captions)
+
+    def annotation(self, index: int) -> tuple[int, tuple[str, ...]]:
+        """Return an item's label and captions without drawing it."""
+        scene, captions = self._told(index)
+        return self._label(scene), captions
+
+    def _told(self, index: int) -> tuple[Single | Pair, tuple[str, ...]]:
+        # the method random() of Python's generator is kept the same in all versions
+        draw = random.Random(f"{self._seed}/{self._items[index]}").random
+        scene = self._compose(draw)
+        return scene, captions_of(scene, self._captions, draw)
+
+    def _label(self, scene: Single | Pair) -> int:
+        return self._labels[scene.things[0].kind]
+
+    def _compose(self, draw: Draw) -> Single | Pair:
+        single = draw() < 0.5 if self._scenes == "mixed" else self._scenes == "one"
+        compose = compose_single if single else compose_pair
+        return compose(draw, self._kinds)
+
+
+def _check_distinct(option: str, names: tuple[str, ...]) -> None:
+    if not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"{option} = {list(names)}: name at least one, and each only once"
+        )

@@ -1,0 +1,100 @@
+"""Small pictures held in memory whole: what torchvision's sets become."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gankit.errors import DataError
+from gankit.parts import Facts, Item
+from gankit_datasets.torchvision_sets import Source, load
+
+_CHUNK = 1024  # pictures converted to float at once, to bound memory
+
+
+class StoredImages:
+    """Pictures and labels, each item a row of one tensor.
+
+    Args:
+        samples: (N, C, H, W), uint8
+        labels: N class indices
+        classes: the names that the labels index
+    """
+
+    def __init__(
+        self, samples: Tensor, labels: Sequence[int], classes: Sequence[str]
+    ) -> None:
+        self._samples = samples
+        self._labels = list(labels)
+        self.facts = Facts(tuple(samples.shape[1:]), classes=tuple(classes))
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, index: int) -> Item:
+        return Item(self._samples[index], self._labels[index])
+
+
+def stored_images(
+    source: Source,
+    *,
+    root: Path | str,
+    split: str,
+    size: int | None,
+    skip: int,
+    take: int | None,
+    download: bool,
+) -> StoredImages:
+    """Load a data set of torchvision, cut the wanted items out and fit their size.
+
+    Raises:
+        DataError: it cannot be loaded, or has fewer items than asked for.
+    """
+    loaded = load(source, root, train=split == "train", download=download)
+    kept = _span(len(loaded.data), skip, take, f"{source.title}'s {split} split")
+    samples = torch.as_tensor(loaded.data[kept])
+    if samples.ndim == 3:  # (N, H, W)
+        samples = samples.unsqueeze(1)
+    else:  # (N, H, W, C)
+        samples = samples.permute(0, 3, 1, 2).contiguous()
+    labels = torch.as_tensor(loaded.targets[kept]).tolist()
+    if size is not None:
+        wide = max(samples.shape[-2:])
+        grow = _bordered if wide <= size <= source.border_up_to else _resized
+        samples = grow(samples, size)
+    return StoredImages(samples, labels, source.classes or loaded.classes)
+
+
+def _span(length: int, skip: int, take: int | None, title: str) -> slice:
+    """Return the slice of ``take`` items after the first ``skip``."""
+    stop = length if take is None else skip + take
+    if skip >= length or stop > length:
+        wanted = f"skip = {skip}" + ("" if take is None else f" and take = {take}")
+        raise DataError(
+            f"{wanted}: more than the {length} items of {title}; "
+            f"lower them until skip + take is at most {length}"
+        )
+    return slice(skip, stop)
+
+
+def _bordered(images: Tensor, size: int) -> Tensor:
+    """Centre pictures (N, C, H, W) on black; an odd row or column goes last."""
+    rows, columns = size - images.shape[-2], size - images.shape[-1]
+    edges = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+    return functional.pad(images, edges)  # (N, C, size, size)
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    """Resize uint8 pictures (N, C, H, W) by antialiased bilinear interpolation."""
+    result = images.new_empty((*images.shape[:2], size, size))
+    for start in range(0, len(images), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        scaled = functional.interpolate(
+            images[chunk].float(), (size, size), mode="bilinear", antialias=True
+        )
+        result[chunk] = scaled.round()  # a mean of pixels, so within 0 and 255
+    return result  # (N, C, size, size)
