@@ -91,7 +91,7 @@ def resume(
         RunError: there is no run, no whole checkpoint, or it is of other parts.
     """
     folder = Path(folder)
-    recipe, found, _ = _reopened(folder, overrides, plugins, disable)
+    recipe, found, damaged = _reopened(folder, overrides, plugins, disable)
     run = prepare(
         assemble(recipe),
         recipe.registry.plugins,
@@ -99,6 +99,7 @@ def resume(
         resumed=found,
         progress=progress,
     )
+    run.notes = tuple(f"{line}; going on from {found.path}" for line in damaged)
     return _play(run, watchers)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -58,18 +59,15 @@ class Assembly:
         if self.recipe is not None:
             return  # `assemble` has checked it before anything was allocated
         problems = _misfits(self.dataset, self.conditioner, self.loss, self.train)
+        problems += _augmentation_misfits(self.augmentations, self.dataset.facts)
         if not problems:
             shapes = shapes_of(self.dataset.facts, self.noise, self.conditioner)
-            problems = _network_misfits(
-                self.generator, self.discriminator, shapes, self.dataset.facts
-            )
+            # copies, because a pass in training mode leaves its trace in batch norms
+            generator = deepcopy(self.generator).to("meta")
+            judge = deepcopy(self.discriminator).to("meta")
+            problems = _network_misfits(generator, judge, shapes, self.dataset.facts)
         if problems:
             raise MisfitError("these parts do not go together:", problems)
-
-    @property
-    def shapes(self) -> Shapes:
-        """The sizes that the networks fit."""
-        return shapes_of(self.dataset.facts, self.noise, self.conditioner)
 
 
 def assemble(recipe: Recipe) -> Assembly:
@@ -93,7 +91,8 @@ def assemble(recipe: Recipe) -> Assembly:
     _raise_for(problems, recipe)
     torch.manual_seed(key(recipe.train.seed, "weights", "conditioner"))
     conditioner = _conditioner(recipe, dataset.facts, problems)
-    problems += _misfits(dataset, conditioner, loss, recipe.train)
+    if conditioner is not None or recipe.conditioner is None:
+        problems += _misfits(dataset, conditioner, loss, recipe.train)
     problems += _augmentation_misfits(augmentations, dataset.facts)
     _raise_for(problems, recipe)
     shapes = shapes_of(dataset.facts, recipe.noise, conditioner)
@@ -283,13 +282,14 @@ def _shape_misfit(
 ) -> list[str]:
     try:
         with torch.no_grad():
-            made = tuple(call().shape)
+            output = call()
     except NotImplementedError:
         return []  # an operation without a meta kernel: the first step will tell
     except (RuntimeError, ValueError, TypeError) as error:
         if "meta" in str(error):
             return []
         return [f"the {role} cannot take its input: {' '.join(str(error).split())}"]
+    made = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output)
     if made == wanted:
         return []
     return [f"the {role} gives the shape {made} for a batch of {_TRIAL}, not {wanted}"]

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from attrs import asdict, frozen
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -38,17 +39,38 @@ class Checkpoint:
     parts: dict[str, str]
 
     def weights(self, device: torch.device) -> dict[str, dict[str, Tensor]]:
-        """Read the weights: name of the network → its state."""
+        """Read the weights: name of the network → its state.
+
+        Raises:
+            RunError: they are not what gankit writes.
+        """
         nested: dict[str, dict[str, Tensor]] = {}
-        for name, tensor in load_file(self.path / WEIGHTS, str(device)).items():
+        try:
+            tensors = load_file(self.path / WEIGHTS, str(device))
+        except (OSError, SafetensorError) as error:
+            raise self._unfit(WEIGHTS, error) from error
+        for name, tensor in tensors.items():
             network, _, rest = name.partition("/")
             nested.setdefault(network, {})[rest] = tensor
         return nested
 
     def state(self, device: torch.device) -> dict[str, Any]:
-        """Read everything else."""
-        return torch.load(  # type: ignore[no-any-return] # a dict was saved
-            self.path / STATE, map_location=device, weights_only=True
+        """Read everything else.
+
+        Raises:
+            RunError: it is not what gankit writes, as when it holds code to run.
+        """
+        path = self.path / STATE
+        try:
+            return dict(torch.load(path, map_location=device, weights_only=True))
+        except Exception as error:  # what a file made up by a stranger may raise
+            raise self._unfit(STATE, error) from error
+
+    def _unfit(self, file: str, error: Exception) -> RunError:
+        reason = str(error).partition("\n")[0]
+        return RunError(
+            f"{str(self.path / file)!r} is not what gankit writes: {reason}; "
+            "do not use this checkpoint unless you know where it is from"
         )
 
 
@@ -88,13 +110,15 @@ def save(
             "conditions": list(conditions),
             "files": {name: _digest(aside / name) for name in (WEIGHTS, STATE)},
         }
+        manifest["digest"] = _digest_of(manifest)
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
         for path in (*aside.iterdir(), aside):
             _sync(path)
         shutil.rmtree(final, ignore_errors=True)
         aside.rename(final)
         _sync(folder)
-    except OSError as error:
+    # safetensors and torch have errors of their own for a disk that is full
+    except (OSError, SafetensorError, RuntimeError) as error:
         shutil.rmtree(aside, ignore_errors=True)
         raise cannot_write(final, error) from error
     return final
@@ -132,8 +156,10 @@ def read(path: Path) -> Checkpoint:
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-        for name, digest in manifest["files"].items():
-            if _digest(path / name) != digest:
+        if manifest.pop("digest") != _digest_of(manifest):
+            raise ValueError(f"{MANIFEST} is not what was written")
+        for name in (WEIGHTS, STATE):
+            if _digest(path / name) != manifest["files"][name]:
                 raise ValueError(f"{name} is not what was written")
         facts = manifest["facts"]
         classes = facts["classes"]
@@ -231,6 +257,10 @@ def _without_version(part: str | None) -> str | None:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_of(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _sync(path: Path) -> None:

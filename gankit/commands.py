@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
+from attrs.validators import instance_of
 
 
 @frozen
@@ -13,6 +14,6 @@ class Command:
     that showing the help imports no command.
     """
 
-    name: str
-    target: str
-    summary: str
+    name: str = field(validator=instance_of(str))
+    target: str = field(validator=instance_of(str))
+    summary: str = field(validator=instance_of(str))

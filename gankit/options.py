@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from attrs import frozen
+from attrs import NOTHING, fields, frozen
 
 from gankit.errors import PluginError
 
@@ -76,11 +76,16 @@ def options_of(factory: Callable[..., Any], given: int = 0) -> tuple[Option, ...
     """Read the options of a factory: all parameters after the ``given`` first ones.
 
     Raises:
-        PluginError: the signature hides its options (``*args``, ``**kwargs``) or an
-            annotation cannot be evaluated.
+        PluginError: there is no signature, it hides its options (``*args``,
+            ``**kwargs``), or an annotation cannot be evaluated.
     """
-    where = f"{factory.__module__}.{factory.__qualname__}"
-    parameters = list(inspect.signature(factory).parameters.values())
+    where = f"{factory.__module__}.{getattr(factory, '__qualname__', factory)}"
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())
+    except (ValueError, TypeError) as error:
+        raise PluginError(
+            f"{where} has no signature to read its options from: {error}"
+        ) from error
     if any(p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) for p in parameters):
         raise PluginError(
             f"{where} takes *args or **kwargs, so its options cannot be checked; "
@@ -90,9 +95,22 @@ def options_of(factory: Callable[..., Any], given: int = 0) -> tuple[Option, ...
     if inspect.isclass(factory):
         helps = _argument_helps(inspect.getdoc(factory.__init__) or "") | helps
     return tuple(
-        Option(p.name, _evaluated(p, factory, where), p.default, helps.get(p.name, ""))
+        Option(
+            p.name,
+            _evaluated(p, factory, where),
+            _default_of(p, factory),
+            helps.get(p.name, ""),
+        )
         for p in parameters[given:]
     )
+
+
+def _default_of(parameter: inspect.Parameter, factory: Any) -> Any:
+    """Return the default, made now where an attrs class makes it for each object."""
+    if parameter.default is not NOTHING:
+        return parameter.default
+    made = next(f.default for f in fields(factory) if f.alias == parameter.name)
+    return made.factory()  # what the marker stands for
 
 
 def _evaluated(

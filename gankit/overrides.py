@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -56,12 +57,20 @@ def override(
     flat = [leaf for path, value in changes for leaf in _leaves(path, value)]
     flat = [wider for change in flat for wider in _for_both_players(table, change)]
     problems: list[str] = []
-    # every `use` first, so that `generator.width=9 generator.use=x` keeps the width
-    for path, value in sorted(flat, key=lambda change: change[0][-1] != "use"):
+    for path, value in sorted(flat, key=_turn):
         _set(changed, path, value, list(blocks), problems)
     if problems:
         raise RecipeError("these overrides cannot be made:", problems)
     return changed
+
+
+def _turn(change: Change) -> int:
+    """Put every `use` first, outer ones before inner ones, then the rest as it came.
+
+    So `generator.width=9 generator.use=x` keeps the width.
+    """
+    path, _ = change
+    return len(path) if path[-1] == "use" else sys.maxsize
 
 
 def _leaves(path: tuple[str, ...], value: Any) -> Iterable[Change]:
@@ -126,7 +135,7 @@ def _set(
 def _value(text: str) -> Any:
     """Read a TOML value; what is none, as a bare word, is a string."""
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        (value,) = tomllib.loads(f"value = {text}").values()
+    except ValueError:  # not TOML, or more than one value
         return text
     return text if isinstance(value, date | time) else value

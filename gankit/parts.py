@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from attrs import field, frozen
+from attrs.validators import instance_of, is_callable, or_
 
 if TYPE_CHECKING:  # listing parts must not import torch
     import torch
@@ -41,9 +42,9 @@ class Kind:
     ``given`` counts the positional arguments that the assembly passes to a factory.
     """
 
-    name: str
-    summary: str
-    given: int = 0
+    name: str = field(validator=instance_of(str))
+    summary: str = field(validator=instance_of(str))
+    given: int = field(default=0, validator=instance_of(int))
 
 
 @frozen
@@ -54,10 +55,12 @@ class Part:
     local plugin file, the callable itself.
     """
 
-    kind: str
-    name: str
-    factory: str | Callable[..., Any]
-    summary: str = field(default="", kw_only=True)
+    kind: str = field(validator=instance_of(str))
+    name: str = field(validator=instance_of(str))
+    factory: str | Callable[..., Any] = field(
+        validator=or_(instance_of(str), is_callable())
+    )
+    summary: str = field(default="", kw_only=True, validator=instance_of(str))
 
 
 KINDS = (

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gankit.errors import UsageError
 from gankit.settings import Optimizer
 
 
@@ -21,6 +22,9 @@ class Player:
         modules: what learns when the player moves; the network first.
         optimizer: class of torch.optim, options and schedules.
         scaler: scales the gradient in fp16.
+
+    Raises:
+        UsageError: the optimiser does not take these parameters.
     """
 
     def __init__(
@@ -36,9 +40,15 @@ class Player:
             p for module in modules for p in module.parameters() if p.requires_grad
         ]
         cls = getattr(torch.optim, optimizer.use)
-        self.optimizer: torch.optim.Optimizer = cls(
-            self.parameters, **optimizer.options
-        )
+        try:
+            self.optimizer: torch.optim.Optimizer = cls(
+                self.parameters, **optimizer.options
+            )
+        except (ValueError, RuntimeError) as error:
+            raise UsageError(
+                f"torch.optim.{optimizer.use} cannot train the {name}: {error}; "
+                "choose another with optimizer.use"
+            ) from error
         self.scaler = scaler
         self._settings = optimizer
 

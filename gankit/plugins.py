@@ -20,7 +20,7 @@ import pluggy
 from attrs import field, frozen
 
 from gankit import hookspecs
-from gankit.errors import HookError, PluginError, listed
+from gankit.errors import GankitError, HookError, PluginError, listed
 
 GROUP = "gankit"
 DISABLE = "GANKIT_DISABLE_PLUGINS"
@@ -41,7 +41,7 @@ class Failure:
 
     plugin: str
     source: str
-    stage: str  # "version", "import", "hooks" or "parts"
+    stage: str  # "version", "import", "hooks", "parts" or "commands"
     error: BaseException
 
     @property
@@ -73,6 +73,8 @@ class Plugins:
         caller = getattr(self.manager.hook, hook)
         try:
             caller(**context)
+        except GankitError:
+            raise  # it says all there is to say, as that a disk is full
         except Exception as error:
             name = _raised_in(error, caller)
             if name is None:
@@ -101,8 +103,7 @@ def discover(files: Iterable[str | Path] = (), disable: Iterable[str] = ()) -> P
     loaded: list[Plugin] = []
     failures: list[Failure] = []
     skipped: list[str] = []
-    for name, entry in _entries():
-        source = entry.dist.version if entry.dist else ""
+    for name, source, entry in _entries():
         if name in off:
             skipped.append(name)
             continue
@@ -164,19 +165,24 @@ def core_version() -> str:
         return __version__
 
 
-def _entries() -> Iterable[tuple[str, EntryPoint]]:
-    """Yield each entry point with its plugin's name: that of its distribution."""
+def _entries() -> Iterable[tuple[str, str, EntryPoint]]:
+    """Yield each entry point with its plugin's name and version: its distribution's."""
     found = sorted(
-        entry_points(group=GROUP), key=lambda e: (e.dist.name if e.dist else "", e.name)
+        ((*_owner(entry), entry) for entry in entry_points(group=GROUP)),
+        key=lambda owned: (owned[0], owned[2].name),
     )
-    several = {
-        e.dist.name
-        for e, f in pairwise(found)
-        if e.dist and f.dist and e.dist.name == f.dist.name
-    }
-    for entry in found:
-        owner = entry.dist.name if entry.dist else entry.name
-        yield (f"{owner}.{entry.name}" if owner in several else owner), entry
+    several = {a for (a, _, _), (b, _, _) in pairwise(found) if a == b}
+    for owner, source, entry in found:
+        yield f"{owner}.{entry.name}" if owner in several else owner, source, entry
+
+
+def _owner(entry: EntryPoint) -> tuple[str, str]:
+    """Return the name and version of an entry point's distribution."""
+    dist: Any = entry.dist
+    try:
+        return dist.name or entry.name, dist.version or ""
+    except Exception:  # an interrupted installation may lack its metadata
+        return entry.name, ""
 
 
 def _load(

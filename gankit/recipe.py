@@ -24,7 +24,7 @@ from gankit.settings import (
     structure_block,
     structure_optimizer,
 )
-from gankit.structuring import structure_options, unstructure
+from gankit.structuring import structure, structure_options, unstructure
 
 NEEDED = ("dataset", "generator", "discriminator", "loss")
 LISTS = {"penalties": "penalty", "augmentations": "augmentation"}
@@ -168,7 +168,7 @@ def load_table(
     package, _, file = str(entry.part.factory).partition(":")
     try:
         text = resources.files(package).joinpath(file).read_text("utf-8")
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, TypeError) as error:  # TypeError: no package
         raise PluginError(f"recipe {entry.name!r} cannot be read: {error}") from error
     return entry.part.name, _parse(text, entry.name), Path()
 
@@ -184,7 +184,8 @@ def structure_recipe(name: str, table: dict[str, Any], registry: Registry) -> Re
         for key in table
         if key not in (*BLOCKS, *OTHERS)
     ]
-    built: dict[str, Any] = {"description": str(table.get("description", ""))}
+    described = structure(table.get("description", ""), str, "description", problems)
+    built: dict[str, Any] = {"description": described}
     for key in (*NEEDED, "conditioner"):
         if table.get(key) not in (None, "none"):
             built[key] = _use(key, table[key], key, registry, problems)

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import frozen
 from pluggy import HookImpl
 
+from gankit.commands import Command
 from gankit.errors import PartError, PluginError, listed, nearest
 from gankit.options import Option, options_of
 from gankit.parts import KINDS, Kind, Part
@@ -54,7 +55,7 @@ class Entry:
 
 
 class Registry:
-    """Every part of the plugins that loaded, by kind and name.
+    """Every part of the plugins that loaded, by kind and name; and their commands.
 
     Args:
         plugins: what discovery found; discovered afresh when left out.
@@ -65,7 +66,8 @@ class Registry:
         self._failures = list(self.plugins.failures)
         self.kinds: dict[str, Kind] = {kind.name: kind for kind in KINDS}
         self._entries: list[Entry] = []
-        yielded = [(p, self._yielded(p)) for p in self.plugins.loaded]
+        loaded = self.plugins.loaded
+        yielded = [(p, self._yielded(p, "parts", Part, Kind)) for p in loaded]
         for (
             plugin,
             things,
@@ -73,6 +75,9 @@ class Registry:
             self._take(plugin, things, self._new_kinds)
         for plugin, things in yielded:
             self._take(plugin, things, self._new_entries)
+        self.commands: tuple[Command, ...] = tuple(
+            command for p in loaded for command in self._yielded(p, "commands", Command)
+        )
 
     @property
     def failures(self) -> tuple[Failure, ...]:
@@ -139,18 +144,18 @@ class Registry:
             lines.append(f"`gankit list {kind}` shows what there is")
         return "; ".join(lines)
 
-    def _yielded(self, plugin: Plugin) -> list[Part | Kind]:
-        hook = self.plugins.manager.hook.gankit_parts
+    def _yielded(self, plugin: Plugin, what: str, *wanted: type) -> list[Any]:
+        """Ask one plugin for its parts or commands; one that fails yields none."""
+        hook = getattr(self.plugins.manager.hook, f"gankit_{what}")
         mine = [i for i in hook.get_hookimpls() if i.plugin is plugin.module]
         try:
             things: list[Any] = [thing for i in mine for thing in _call(i)]
-            strange = [t for t in things if not isinstance(t, Part | Kind)]
+            strange = [t for t in things if not isinstance(t, wanted)]
             if strange:
-                raise TypeError(
-                    f"gankit_parts yielded {strange[0]!r}, not a Part or Kind"
-                )
+                known = " or ".join(cls.__name__ for cls in wanted)
+                raise TypeError(f"gankit_{what} yielded {strange[0]!r}, not a {known}")
         except (Exception, SystemExit) as error:  # a stranger's code may raise anything
-            self._failures.append(Failure(plugin.name, plugin.source, "parts", error))
+            self._failures.append(Failure(plugin.name, plugin.source, what, error))
             return []
         return things
 

@@ -63,10 +63,11 @@ def create(folder: Path, recipe: Recipe | None) -> None:
         raise cannot_write(folder, error) from error
 
 
-def cannot_write(path: Path, error: OSError) -> RunError:
+def cannot_write(path: Path, error: Exception) -> RunError:
     """Turn an error of the operating system into one that says what to do."""
+    reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
     return RunError(
-        f"cannot write {str(path)!r}: {error.strerror or error}; free some space or "
+        f"cannot write {str(path)!r}: {reason}; free some space or "
         "choose another folder with --out; what was saved before is whole"
     )
 

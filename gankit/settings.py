@@ -126,13 +126,29 @@ def structure_optimizer(
         return None
     takes = optimizer_options(use)
     options = structure_options(table, takes, path, problems)
+    if not isinstance(schedules, dict):
+        problems.append(f"{path}.schedule: {schedules!r} is not a table")
+        return None
     schedule = {
         key: _structure_schedule(key, block, takes, f"{path}.schedule.{key}", problems)
         for key, block in schedules.items()
     }
+    if len(problems) == before:
+        problems += [f"{path}: {fault}" for fault in _faults(use, options)]
     if len(problems) > before:
         return None
     return Optimizer(use=use, options=options, clip=clip, schedule=schedule)
+
+
+def _faults(use: str, options: dict[str, Any]) -> list[str]:
+    """Let torch check the options, on one weight."""
+    import torch
+
+    try:
+        getattr(torch.optim, use)([torch.zeros(1, 1, requires_grad=True)], **options)
+    except Exception as error:  # each optimiser raises what suits it
+        return [f"torch.optim.{use} refuses this: {error}"]
+    return []
 
 
 def _structure_schedule(
@@ -147,7 +163,7 @@ def _structure_schedule(
         return None
     block = dict(block) if isinstance(block, dict) else {}
     use = block.pop("use", None)
-    if use not in SCHEDULES:
+    if not isinstance(use, str) or use not in SCHEDULES:
         problems.append(
             f"{path}.use: no schedule {use!r}{nearest(str(use), SCHEDULES)}; "
             f"there are {listed(SCHEDULES)}"
@@ -157,15 +173,20 @@ def _structure_schedule(
 
 
 def optimizer_names() -> list[str]:
-    """List the optimisers of torch.optim, but LBFGS, which evaluates a loss itself."""
+    """List the optimisers of torch.optim that a player can use.
+
+    Not LBFGS, which evaluates a loss itself, and not SparseAdam, which takes no dense
+    gradient.
+    """
     import torch
 
+    unfit = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
     return sorted(
         name
         for name, value in vars(torch.optim).items()
         if inspect.isclass(value)
         and issubclass(value, torch.optim.Optimizer)
-        and value not in (torch.optim.Optimizer, torch.optim.LBFGS)
+        and value not in unfit
     )
 
 

@@ -6,6 +6,7 @@ so that every primitive has a strict hook here.
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -31,7 +32,6 @@ _SCHEMA_TYPES = {
     float: "number",
     bool: "boolean",
     str: "string",
-    Path: "string",
     dict: "object",
 }
 
@@ -74,6 +74,10 @@ def json_schema(kind: Any) -> dict[str, Any]:
         }
     if origin in (tuple, list):
         return {"type": "array", "items": json_schema(args[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": json_schema(args[1])}
+    if kind is Path:
+        return {"type": "string", "minLength": 1}
     name = _SCHEMA_TYPES.get(origin or kind)
     return {"type": name} if name else {}
 
@@ -108,8 +112,15 @@ def structure_options(
         elif option.default is REQUIRED:
             problems.append(f"{where}: is missing; it takes {describe(option.type)}")
         else:
-            values[option.name] = option.default
+            values[option.name] = _default_of(option)
     return values
+
+
+def _default_of(option: Option) -> Any:
+    """Return a default as a recipe that states it would give it, if it could."""
+    problems: list[str] = []
+    stated = structure(unstructure(option.default), option.type, "", problems)
+    return option.default if problems else stated
 
 
 def unstructure(value: Any) -> Any:
@@ -183,7 +194,8 @@ def _exactly(kind: type) -> Callable[[Any, Any], Any]:
 
 
 def _number(value: Any, _: Any) -> float:
-    if type(value) not in (int, float):
+    # an infinity or NaN, which TOML can write, is no setting of anything
+    if type(value) not in (int, float) or not math.isfinite(value):
         raise _refuse(value, float)
     return float(value)
 

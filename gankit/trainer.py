@@ -17,7 +17,7 @@ from gankit.batches import Feed
 from gankit.checkpoint import Checkpoint
 from gankit.data import Data, Progress, read_data
 from gankit.device import Precision, resolve_device
-from gankit.errors import UsageError
+from gankit.errors import GankitError, UsageError
 from gankit.game import Game
 from gankit.parts import Conditioner
 from gankit.plugins import Plugins
@@ -48,6 +48,7 @@ class Run:
         step: steps done.
         steps: steps to do, all in all.
         stopping: why the run stops early, or "".
+        notes: what the user is to be told before the first step.
     """
 
     assembly: Assembly
@@ -59,6 +60,7 @@ class Run:
     steps: int
     step: int = 0
     stopping: str = ""
+    notes: tuple[str, ...] = ()
     started: float = field(factory=time.monotonic)
 
     @property
@@ -68,12 +70,14 @@ class Run:
 
     @property
     def parts(self) -> dict[str, str]:
-        """Which part stands where, with plugin and version."""
-        if self.assembly.recipe is None:
-            return {}
+        """Which part stands where, with plugin and version; and the optimisers."""
+        recipe = self.assembly.recipe
         return {
             key: f"{use.entry.name} {use.entry.plugin.source}"
-            for key, use in self.assembly.recipe.uses.items()
+            for key, use in (recipe.uses if recipe else {}).items()
+        } | {
+            f"optimizer.{player}": f"torch.optim.{optimizer.use} {torch.__version__}"
+            for player, optimizer in self.assembly.optimizers.items()
         }
 
     def stop(self, reason: str) -> None:
@@ -211,21 +215,37 @@ def _introduce(
 ) -> None:
     """Show the data to the parts that learn from it before the game begins."""
     seed = assembly.train.seed
-    conditioner = assembly.conditioner
-    if conditioner is not None:
-        module = conditioner if isinstance(conditioner, torch.nn.Module) else None
-        if resumed is not None and module is not None:
-            weights = resumed.weights(data.device).get("conditioner", {})
-            checkpoint.load_weights(module, weights, resumed.path)
-        elif hasattr(conditioner, "fit"):
-            conditioner.fit(data, device=data.device, seed=seed, progress=progress)
-        tokens = conditioner.tokens(data.raw_for(conditioner.reads))
-        data.tokens = tokens.to(data.device)
+    if assembly.conditioner is not None:
+        try:
+            _condition(assembly.conditioner, data, seed, resumed, progress)
+        except GankitError:
+            raise
+        except ValueError as error:
+            name = type(assembly.conditioner).__name__
+            raise UsageError(f"the conditioner {name}: {error}") from error
     observe = getattr(assembly.generator, "observe", None)
     if observe is not None and resumed is None:
         positions = torch.arange(min(len(data), _OBSERVED))
         observe(data.samples(positions, generator(data.device, seed, "observe")))
     seed_global(seed, "global")
+
+
+def _condition(
+    conditioner: Conditioner,
+    data: Data,
+    seed: int,
+    resumed: Checkpoint | None,
+    progress: Progress,
+) -> None:
+    """Fit the conditioner, unless that was done before, and turn the data to tokens."""
+    module = conditioner if isinstance(conditioner, torch.nn.Module) else None
+    if resumed is not None and module is not None:
+        weights = resumed.weights(data.device).get("conditioner", {})
+        checkpoint.load_weights(module, weights, resumed.path)
+    elif hasattr(conditioner, "fit"):
+        conditioner.fit(data, device=data.device, seed=seed, progress=progress)
+    tokens = conditioner.tokens(data.raw_for(conditioner.reads))
+    data.tokens = tokens.to(data.device)
 
 
 def _sample_conditions(
@@ -238,8 +258,23 @@ def _sample_conditions(
         assert data.facts.classes is not None, "the assembly refuses such a conditioner"
         return data.facts.classes
     assert data.captions is not None, "the assembly refuses such a conditioner"
-    spread = torch.linspace(0, len(data) - 1, count).long().tolist()
-    return tuple(data.captions[i][0] for i in spread)
+    first = (texts[0] for texts in data.captions if texts)
+    told = [text for text in first if _understands(conditioner, text)]
+    if not told:
+        raise UsageError(
+            f"the conditioner {type(conditioner).__name__} can read no caption of the "
+            "data set; give it others, or choose another conditioner"
+        )
+    spread = torch.linspace(0, len(told) - 1, count).long().tolist()
+    return tuple(told[i] for i in spread)
+
+
+def _understands(conditioner: Conditioner, text: str) -> bool:
+    try:
+        conditioner.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def observers(things: Iterable[tuple[str, object]], plugins: Plugins) -> None:

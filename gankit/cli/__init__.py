@@ -11,6 +11,7 @@ import click
 from gankit.commands import Command
 from gankit.errors import GankitError, UsageError
 from gankit.plugins import Plugins, discover, resolve
+from gankit.registry import Registry
 
 COMMANDS = (
     Command("train", "gankit.cli.train:train", "Train a recipe."),
@@ -88,12 +89,11 @@ class LazyGroup(click.Group):
         if any(only == command.name for command in COMMANDS):
             return  # no plugin has to be asked
         own = {command.name for command in COMMANDS}
-        found = ctx.ensure_object(Context).discover()
-        for yielded in found.manager.hook.gankit_commands():
-            for command in yielded:
-                if command.name not in own:
-                    own.add(command.name)
-                    yield command
+        registry = Registry(ctx.ensure_object(Context).discover())
+        for command in registry.commands:
+            if command.name not in own:
+                own.add(command.name)
+                yield command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

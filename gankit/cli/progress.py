@@ -63,7 +63,8 @@ def _told(run: Run) -> list[str]:
         lines.append(
             f"{len(data.skipped)} items skipped: " + "; ".join(data.skipped[:5])
         )
-    lines += [f"note: {note}" for note in getattr(run.game.conditioner, "notes", ())]
+    notes = (*run.notes, *getattr(run.game.conditioner, "notes", ()))
+    lines += [f"note: {note}" for note in notes]
     return [*lines, *(f"warning: {failure}" for failure in run.plugins.failures)]
 
 
@@ -115,7 +116,8 @@ class JsonLines(Lines):
     def gankit_before_run(self, run: Run) -> None:
         """Introduce the run."""
         line = {"run": str(run.folder), "steps": run.steps, "items": len(run.data)}
-        click.echo(json.dumps(line | {"skipped": list(run.data.skipped)}))
+        said = {"skipped": list(run.data.skipped), "notes": list(run.notes)}
+        click.echo(json.dumps(line | said))
 
     @hookimpl
     def gankit_after_step(self, run: Run, report: Report) -> None:

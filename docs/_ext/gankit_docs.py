@@ -1,0 +1,251 @@
+"""Directives that ask gankit itself, so that the reference cannot drift.
+
+=========================================  ==========================================
+``{gankit-parts} generator``               every first-party part of a kind
+``{gankit-options} gankit.settings:Train``  the options of any factory
+``{gankit-hook} gankit_parts``             signature and docstring of a hook
+``{gankit-cli} train``                     a command's help; without a name, gankit's
+``{gankit-recipe} dcgan``                  a registered recipe as its file says it
+``{gankit-optimizers}``                    the optimisers that a recipe may name
+=========================================  ==========================================
+
+What gankit cannot answer is a warning, which ``sphinx-build -W`` refuses.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import click
+from docutils import nodes
+from docutils.parsers.rst import Parser
+from docutils.utils import new_document
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxDirective
+
+from gankit import hookspecs
+from gankit.cli import COMMANDS, cli
+from gankit.errors import GankitError
+from gankit.options import Option, options_of
+from gankit.plugins import resolve
+from gankit.registry import Entry, Registry
+from gankit.settings import optimizer_names
+from gankit.structuring import describe, unstructure
+
+_PLUGINS = Path(__file__).parents[2] / "plugins"
+_SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$", re.MULTILINE)
+_SPANS = re.compile(
+    r"(?P<kept>:[\w:]+:`[^`]+`|``[^`]+``)|`(?P<code>[^`]+)`|(?P<star>\*+)(?=\w)"
+)
+
+
+def as_rst(text: str) -> str:
+    """Make reStructuredText of a docstring as gankit writes them.
+
+    Single backticks mark code, and the star of ``(B, *sample)`` is a star.
+    """
+
+    def mark(match: re.Match[str]) -> str:
+        if match["code"]:
+            return f"``{match['code']}``"
+        return match["kept"] or "\\*" * len(match["star"])
+
+    return _SPANS.sub(mark, text)
+
+
+class _GankitDirective(SphinxDirective):
+    """A directive whose one argument names what gankit is asked about."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Ask gankit; what it cannot answer becomes a warning."""
+        try:
+            return list(self.answer(self.arguments[0] if self.arguments else ""))
+        except GankitError as error:
+            return [self.state.document.reporter.warning(f"{self.name}: {error}")]
+
+    def answer(self, asked: str) -> Iterable[nodes.Node]:
+        """Make the nodes that stand for the directive."""
+        raise NotImplementedError
+
+    def rst(self, text: str) -> list[nodes.Node]:
+        """Parse reStructuredText, whatever the page around it is written in."""
+        source, _ = self.get_source_info()
+        document = new_document(source, self.state.document.settings)
+        document.reporter = self.state.document.reporter
+        Parser().parse(as_rst(text), document)
+        return list(document.children)
+
+    def cell(self, text: str) -> nodes.entry:
+        """Make a table cell of one line."""
+        return nodes.entry("", *self.rst(text))
+
+    def table(
+        self, heads: Sequence[str], rows: Iterable[Sequence[nodes.entry]]
+    ) -> nodes.table:
+        """Make a table."""
+        group = nodes.tgroup(cols=len(heads))
+        group += [nodes.colspec(colwidth=1) for _ in heads]
+        top = [nodes.entry("", nodes.paragraph("", head)) for head in heads]
+        group += nodes.thead("", nodes.row("", *top))
+        group += nodes.tbody("", *(nodes.row("", *row) for row in rows))
+        return nodes.table("", group, classes=["gankit-options"])
+
+    def options_table(self, options: Sequence[Option]) -> nodes.Node:
+        """Make the table of a part's options."""
+        if not options:
+            return nodes.paragraph("", "It has no options.")
+        rows = [
+            (
+                _code(option.name),
+                _default(option),
+                nodes.entry("", nodes.paragraph("", describe(option.type))),
+                self.cell(option.help),
+            )
+            for option in options
+        ]
+        return self.table(("option", "default", "takes", "meaning"), rows)
+
+
+class Parts(_GankitDirective):
+    """Every first-party part of a kind, with its options."""
+
+    def answer(self, asked: str) -> Iterable[nodes.Node]:
+        """Make a section for each part."""
+        for entry in _registry().entries(asked):
+            if (_PLUGINS / entry.plugin.name).is_dir():
+                yield self._section(entry)
+
+    def _section(self, entry: Entry) -> nodes.section:
+        name = f"{entry.part.kind}-{entry.part.name}"
+        section = nodes.section(ids=[name], names=[name])
+        self.state.document.note_explicit_target(section)
+        section += nodes.title("", "", nodes.literal("", entry.part.name))
+        origin = f"{entry.part.summary}. From `{entry.plugin.name}`.\n\n"
+        section += self.rst(origin + _described(entry.factory))
+        section += self.options_table(entry.options)
+        return section
+
+
+class Options(_GankitDirective):
+    """The options of the factory ``module:name``."""
+
+    def answer(self, asked: str) -> Iterable[nodes.Node]:
+        """Make their table."""
+        yield self.options_table(options_of(resolve(asked)))
+
+
+class Hook(_GankitDirective):
+    """One hook: its signature and its docstring."""
+
+    def answer(self, asked: str) -> Iterable[nodes.Node]:
+        """Make what autodoc would, and let it be linked to."""
+        if not hasattr(hookspecs, asked):
+            raise GankitError(f"there is no hook {asked!r}")
+        return self.rst(f".. autofunction:: gankit.hookspecs.{asked}\n")
+
+
+class CommandLine(_GankitDirective):
+    """What ``gankit --help``, or ``gankit COMMAND --help``, says."""
+
+    def answer(self, asked: str) -> Iterable[nodes.Node]:
+        """Make a literal block."""
+        command: click.Command = cli
+        if asked:
+            found = [c.target for c in COMMANDS if c.name == asked]
+            if not found:
+                raise GankitError(f"there is no command {asked!r}")
+            command = resolve(found[0])
+        name = f"gankit {asked}".strip()
+        context = click.Context(command, info_name=name, max_content_width=80)
+        yield nodes.literal_block("", command.get_help(context), language="text")
+
+
+class Recipe(_GankitDirective):
+    """A registered recipe, as its file says it."""
+
+    def answer(self, asked: str) -> Iterable[nodes.Node]:
+        """Make a literal block; a rebuild follows when the file changes."""
+        factory = _registry().find("recipe", asked).part.factory
+        package, _, name = str(factory).partition(":")
+        file = resources.files(package).joinpath(name)
+        self.env.note_dependency(str(file))
+        text = file.read_text("utf-8").rstrip()
+        yield nodes.literal_block("", text, language="toml")
+
+
+class Optimizers(_GankitDirective):
+    """The names of torch.optim that a recipe may use."""
+
+    def answer(self, asked: str) -> Iterable[nodes.Node]:
+        """Make one paragraph."""
+        names = ", ".join(f"``{name}``" for name in optimizer_names())
+        return self.rst(f"{names}.")
+
+
+@cache
+def _registry() -> Registry:
+    registry = Registry()
+    if registry.failures:
+        raise ExtensionError(f"the reference would lack parts: {registry.failures}")
+    missing = {path.parent.name for path in _PLUGINS.glob("*/pyproject.toml")}
+    missing -= {plugin.name for plugin in registry.plugins.loaded}
+    if missing:
+        raise ExtensionError(f"install {sorted(missing)}, whose parts are documented")
+    return registry
+
+
+def _described(factory: Any) -> str:
+    """Return a docstring up to its first section; options have a table instead."""
+    return _SECTION.split(inspect.getdoc(factory) or "")[0]
+
+
+def _default(option: Option) -> nodes.entry:
+    if option.required:
+        return nodes.entry("", nodes.paragraph("", "required"))
+    if option.default is None:
+        return nodes.entry("", nodes.paragraph("", "none"))
+    return _code(json.dumps(unstructure(option.default)))
+
+
+def _code(text: str) -> nodes.entry:
+    return nodes.entry("", nodes.paragraph("", "", nodes.literal("", text)))
+
+
+def _read_docstring(_app: Sphinx, *about: Any) -> None:
+    """Let autodoc read docstrings as the catalogue does."""
+    lines: list[str] = about[-1]
+    lines[:] = as_rst("\n".join(lines)).split("\n")
+
+
+def _leave_out_signature(
+    _app: Sphinx, _what: str, _name: str, obj: Any, *_: Any
+) -> tuple[str, None] | None:
+    """Hide the constructor that a protocol does not have."""
+    return ("", None) if getattr(obj, "_is_protocol", False) else None
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives."""
+    for name, directive in {
+        "gankit-parts": Parts,
+        "gankit-options": Options,
+        "gankit-hook": Hook,
+        "gankit-cli": CommandLine,
+        "gankit-recipe": Recipe,
+        "gankit-optimizers": Optimizers,
+    }.items():
+        app.add_directive(name, directive)
+    # before napoleon, which writes stars of its own
+    app.connect("autodoc-process-docstring", _read_docstring, priority=400)
+    app.connect("autodoc-process-signature", _leave_out_signature)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,424 @@
+"""Assembly: what does not fit is refused, all of it, with the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+
+import gankit
+from games import Judge, Labels, Linear, Logistic, Numbers, make_assembly, make_run
+from gankit.assembly import Assembly, assemble
+from gankit.errors import DataError, MisfitError, UsageError
+from gankit.parts import Facts, Item, Shapes
+from gankit.recipe import read_recipe
+from sites import forget_modules_of, yields
+
+SHAPES = Shapes((2,), 3)
+
+
+@frozen
+class Conditional(Logistic):
+    """A loss that cannot do without a conditioner."""
+
+    needs_condition = True
+
+
+@frozen
+class Comparing(Logistic):
+    """A loss that needs conditions of another class."""
+
+    needs_mismatch = True
+
+
+class Captions(Labels):
+    """A conditioner that reads captions."""
+
+    reads = "captions"
+
+    def tokens(self, raw: Any) -> Tensor:
+        """Turn captions into their lengths."""
+        return torch.tensor([len(texts) for texts in raw])
+
+    def parse(self, text: str) -> tuple[str]:
+        """Understand what has letters."""
+        if not text.isascii():
+            raise ValueError(f"cannot read {text!r}")
+        return (text,)
+
+
+class Told(Numbers):
+    """Numbers with captions."""
+
+    def __init__(self, *captions: tuple[str, ...]) -> None:
+        super().__init__(len(captions), classes=0)
+        self._captions = captions
+        self.facts = Facts((2,), self.facts.sample_range, captioned=True)
+
+    def __getitem__(self, index: int) -> Item:
+        return Item(super().__getitem__(index).sample, None, self._captions[index])
+
+
+class Bounded(Numbers):
+    """Numbers that say they are within [0, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts = Facts((2,), (0.0, 1.0), self.facts.classes)
+
+
+def _generator(change: Callable[[Tensor], Any], **attributes: Any) -> nn.Module:
+    class Changed(Linear):
+        def forward(self, noise: Tensor, condition: Tensor | None) -> Any:
+            return change(super().forward(noise, condition))
+
+    made = Changed(SHAPES)
+    for name, value in attributes.items():
+        setattr(made, name, value)
+    return made
+
+
+def _judge(change: Callable[[Tensor], Any]) -> nn.Module:
+    class Changed(Judge):
+        def forward(self, samples: Tensor, condition: Tensor | None) -> Any:
+            return change(super().forward(samples, condition))
+
+    return Changed(SHAPES)
+
+
+def _refuse(samples: Tensor, rng: torch.Generator) -> Tensor:
+    raise ValueError(f"samples of shape {tuple(samples.shape)[1:]} are no images")
+
+
+MISFITS: dict[str, tuple[dict[str, Any], str]] = {
+    "no length": (
+        {"train": {"steps": None}},
+        "train: set either steps or epochs",
+    ),
+    "two lengths": (
+        {"train": {"epochs": 1.0}},
+        "train: set either steps or epochs",
+    ),
+    "batch": (
+        {"train": {"batch_size": 21}},
+        "train.batch_size: 21 is more than the 20 items of the data set; set it to 20 "
+        "or less",
+    ),
+    "condition": (
+        {"loss": Conditional()},
+        "the loss Conditional compares conditions, and there is no conditioner; set "
+        "conditioner.use, or choose another loss",
+    ),
+    "mismatch": (
+        {"loss": Comparing()},
+        "the loss Comparing compares conditions, and there is no conditioner; set "
+        "conditioner.use, or choose another loss",
+    ),
+    "one class": (
+        {
+            "loss": Comparing(),
+            "dataset": Numbers(classes=1),
+            "conditioner": Labels(classes=1),
+        },
+        "the loss Comparing needs conditions of another class, and the data set has "
+        "one class, 'class 0'; give it a second, or choose another loss",
+    ),
+    "labels": (
+        {"dataset": Numbers(classes=0), "conditioner": Labels()},
+        "the conditioner Labels reads labels, and the data set has none; use a "
+        "labelled data set, or a conditioner that reads captions",
+    ),
+    "captions": (
+        {"conditioner": Captions()},
+        "the conditioner Captions reads captions, and the data set has none; use a "
+        "captioned data set, or a conditioner that reads labels",
+    ),
+    "augmentation": (
+        {"augmentations": [_refuse]},
+        "augmentations.0: samples of shape (2,) are no images",
+    ),
+    "undeclared range": (
+        {"generator": _generator(lambda made: made, output_range=None)},
+        "the generator Changed does not declare its output_range; its author has to, "
+        "as (-1.0, 1.0) or gankit.UNBOUNDED",
+    ),
+    "range": (
+        {
+            "generator": _generator(lambda made: made, output_range=(-1.0, 1.0)),
+            "dataset": Bounded(),
+        },
+        "the generator Changed gives values in [-1, 1], and the data set has values in "
+        "[0, 1]; choose a generator, or an option of it, with the data's range or with "
+        "none",
+    ),
+    "generator's shape": (
+        {"generator": _generator(lambda made: made[:, :1])},
+        "the generator gives the shape (2, 1) for a batch of 2, not (2, 2)",
+    ),
+    "generator's input": (
+        {"generator": Linear(Shapes((2,), 4))},
+        "the generator cannot take its input: ",
+    ),
+    "generator's tuple": (
+        {"generator": _generator(lambda made: (made, made))},
+        "the generator gives the shape <class 'tuple'> for a batch of 2, not (2, 2)",
+    ),
+    "discriminator's shape": (
+        {"discriminator": _judge(lambda logits: logits[:, None])},
+        "the discriminator gives the shape (2, 1) for a batch of 2, not (2,)",
+    ),
+    "discriminator's input": (
+        {"discriminator": Judge(Shapes((3,), 3))},
+        "the discriminator cannot take its input: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISFITS)
+def test_each_misfit_is_named_with_its_remedy(case: str) -> None:
+    """Parts assembled in Python; the message says what and what to do instead."""
+    parts, message = MISFITS[case]
+    with pytest.raises(MisfitError, match="do not go together") as caught:
+        make_assembly(**parts)
+    (problem,) = caught.value.problems
+    assert problem == message or (message[-1] == " " and problem.startswith(message))
+    assert "\n" not in problem
+
+
+def test_every_misfit_is_told_at_once() -> None:
+    """One run of corrections is enough."""
+    with pytest.raises(MisfitError) as caught:
+        make_assembly(
+            loss=Comparing(), train={"batch_size": 99}, augmentations=[_refuse]
+        )
+    assert len(caught.value.problems) == 3
+
+
+@pytest.mark.parametrize("limits", [None, (0.0, 1.0)])
+def test_an_unbounded_generator_fits_any_data(limits: tuple[float, float]) -> None:
+    """And data in pixels fit any generator, because they are scaled to its range."""
+    data = Bounded()
+    data.facts = Facts((2,), limits)
+    assert make_assembly(dataset=data).generator.output_range == gankit.UNBOUNDED
+
+
+def test_a_network_that_cannot_be_tried_on_no_memory_is_tried_by_the_first_step() -> (
+    None
+):
+    """An operation without a meta kernel is no misfit."""
+
+    class Meta(Linear):
+        def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
+            if noise.is_meta:
+                raise NotImplementedError("no such kernel")
+            return super().forward(noise, condition)
+
+    assert isinstance(make_assembly(generator=Meta(SHAPES).to("meta")), Assembly)
+
+
+def test_data_that_cannot_be_read_may_leave_too_few() -> None:
+    """Known only when everything was read; said as it would have been before."""
+    data = Numbers(20, broken=tuple(range(4, 10)))
+    with pytest.raises(UsageError) as caught:
+        make_run(dataset=data, train={"batch_size": 16})
+    assert str(caught.value) == (
+        "train.batch_size: 16 is more than the 14 items that can be read; set it to 14 "
+        "or less"
+    )
+
+
+def test_a_conditioner_that_cannot_be_fitted_says_so_as_a_user_s_error() -> None:
+    """A ValueError of its own is about the data that the user gave."""
+
+    class Unfit(Labels):
+        def fit(self, data: Any, **_: Any) -> None:
+            raise ValueError("1 item has a caption; give it 2")
+
+    class Strict(Labels):
+        def tokens(self, raw: Any) -> Tensor:
+            raise DataError("item 3 has the label 9")
+
+    with pytest.raises(UsageError, match="the conditioner Unfit: 1 item has a caption"):
+        make_run(conditioner=Unfit())
+    with pytest.raises(DataError, match=r"^item 3 has the label 9$"):
+        make_run(conditioner=Strict())
+
+
+def test_the_run_s_own_pictures_have_captions_that_can_be_read() -> None:
+    """Items without one, and ones that the conditioner cannot read, are passed over."""
+    data = Told(
+        (), ("日本",), ("one", "two"), (), ("three",), ("四",), ("five",), ("six",)
+    )
+    run = make_run(dataset=data, conditioner=Captions(9), train={"samples": 4})
+    assert run.sampler.conditions == ("one", "three", "five", "six")
+    assert len(run.sampler.sample(5).samples) == 5
+
+
+def test_captions_of_which_none_can_be_read_are_refused() -> None:
+    """There would be nothing to show or to learn from."""
+    with pytest.raises(UsageError, match="Captions can read no caption of the data"):
+        make_run(dataset=Told(*[("日本",)] * 8), conditioner=Captions(9))
+
+
+CODE = """
+import torch
+from games import Judge, Labels, Linear, Logistic, Numbers
+from gankit import Count, Facts
+
+DEVICES = []
+
+class Generator(Linear):
+    def __init__(self, shapes, *, wide: bool = False):
+        super().__init__(shapes)
+        DEVICES.append(self.layer.weight.device.type)
+        if wide:
+            raise ValueError("wide = true needs wide data; set it to false")
+
+class Discriminator(Judge):
+    def __init__(self, shapes, *, deep: Count = 1):
+        super().__init__(shapes)
+        if deep > 1:
+            raise ValueError(f"deep = {deep} is too deep; set it to 1")
+
+class Flat(Judge):
+    def forward(self, samples, condition):
+        return super().forward(samples, condition)[:, None]
+
+class Pair:
+    needs_mismatch = True
+    def discriminator(self, step): ...
+    def generator(self, step): ...
+
+def classless(facts):
+    if facts.classes is None:
+        raise ValueError("the data set has no labels; choose another")
+    return Labels(len(facts.classes))
+
+def numbers(*, count: int = 20, classes: int = 4):
+    if count == 13:
+        raise ValueError("count = 13 is unlucky; take 14")
+    return Numbers(count, classes)
+
+""" + yields(
+    "Part('generator', 'line', Generator)",
+    "Part('discriminator', 'line', Discriminator)",
+    "Part('discriminator', 'flat', Flat)",
+    "Part('loss', 'logistic', Logistic)",
+    "Part('loss', 'pair', Pair)",
+    "Part('conditioner', 'classes', classless)",
+    "Part('dataset', 'numbers', numbers)",
+)
+
+RECIPE: dict[str, Any] = {
+    "dataset": {"use": "numbers"},
+    "generator": {"use": "line"},
+    "discriminator": {"use": "mine/line"},
+    "loss": {"use": "logistic"},
+    "noise": {"size": 3},
+    "train": {"steps": 2, "batch_size": 4, "device": "cpu"},
+}
+
+
+@pytest.fixture
+def mine(plugin_file: Callable[[str, str], Path]) -> Path:
+    """Give a plugin file with parts that fit or do not, as they are asked."""
+    return plugin_file("mine.py", CODE)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "problems"),
+    [
+        (
+            ["generator.wide=true", "discriminator.deep=3"],
+            [
+                "generator 'line': wide = true needs wide data; set it to false",
+                "discriminator 'line': deep = 3 is too deep; set it to 1",
+            ],
+        ),
+        (
+            ["discriminator.use=flat"],
+            ["the discriminator gives the shape (2, 1) for a batch of 2, not (2,)"],
+        ),
+        (["dataset.count=13"], ["dataset 'numbers': count = 13 is unlucky; take 14"]),
+        (
+            ["dataset.classes=0", "conditioner.use=classes", "loss.use=pair"],
+            ["conditioner 'classes': the data set has no labels; choose another"],
+        ),
+        (
+            ["loss.use=pair", "train.batch_size=30"],
+            [
+                "train.batch_size: 30 is more than the 20 items of the data set; set "
+                "it to 20 or less",
+                "the loss Pair compares conditions, and there is no conditioner; set "
+                "conditioner.use, or choose another loss",
+            ],
+        ),
+    ],
+)
+def test_misfits_of_a_recipe_are_refused_before_anything_is_allocated_or_written(
+    overrides: list[str], problems: list[str], mine: Path, tmp_path: Path
+) -> None:
+    """Networks have been built on no memory only; there is no run folder."""
+    out = tmp_path / "runs" / "one"
+    with pytest.raises(MisfitError) as caught:
+        gankit.train(RECIPE, overrides, plugins=[mine], out=out)
+    assert list(caught.value.problems) == problems
+    assert set(_devices()) <= {"meta"}
+    assert not out.parent.exists()
+
+
+def _devices() -> list[str]:
+    import sys
+
+    devices: list[str] = sys.modules["mine"].DEVICES
+    return devices
+
+
+def test_a_recipe_that_fits_is_built_once_for_real(mine: Path) -> None:
+    """After the trial on no memory, with weights that follow from the seed."""
+    first, again, other = (
+        assemble(read_recipe(RECIPE, {"train.seed": seed}, plugins=[mine]))
+        for seed in (1, 1, 2)
+    )
+    assert _devices() == ["meta", "cpu"] * 3
+    weights = [a.generator.layer.weight for a in (first, again, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_weights_of_one_player_do_not_depend_on_the_other(mine: Path) -> None:
+    """Each has its own stream, so that swapping one part leaves the others alone."""
+    plain = assemble(read_recipe(RECIPE, plugins=[mine]))
+    doubled = mine.with_name("doubled.py")
+    twice = "Part('discriminator', 'twice', Twice)"
+    doubled.write_text(DOUBLED + yields(twice), "utf-8")
+    swapped = assemble(
+        read_recipe(RECIPE, ["discriminator.use=twice"], plugins=[mine, doubled])
+    )
+    forget_modules_of(mine.parent)
+    assert torch.equal(plain.generator.layer.weight, swapped.generator.layer.weight)
+
+
+DOUBLED = """
+from games import Judge
+class Twice(Judge):
+    def __init__(self, shapes):
+        super().__init__(shapes)
+        super().__init__(shapes)
+"""
+
+
+def test_parts_given_as_objects_are_left_as_they_were() -> None:
+    """The trial leaves no trace in running statistics, gradients or mode."""
+    generator = Linear(SHAPES)
+    before = {k: v.clone() for k, v in generator.state_dict().items()}
+    made = make_assembly(generator=generator)
+    assert made.generator is generator
+    assert generator.training
+    after = generator.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())

@@ -1,0 +1,382 @@
+"""Checkpoints: whole or absent, checked by digest, never unpickled."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from attrs import evolve
+from safetensors import safe_open
+from torch import nn
+
+from games import Judge, Labels, Linear, Logistic, make_assembly
+from gankit import checkpoint
+from gankit.checkpoint import MANIFEST, STATE, WEIGHTS, latest, read
+from gankit.errors import RunError
+from gankit.parts import Shapes
+from gankit.plugins import discover
+from gankit.settings import PLAYERS, Optimizer
+from gankit.trainer import Run, prepare
+
+CPU = torch.device("cpu")
+FILES = (WEIGHTS, STATE, MANIFEST)
+
+
+def _run(folder: Path, **parts: Any) -> Run:
+    assembly = make_assembly(conditioner=Labels(), train={"ema": 50}, **parts)
+    return prepare(assembly, discover(), folder=folder)
+
+
+def _play(run: Run, steps: int) -> None:
+    for _ in range(steps):
+        run.game.play(run.step)
+        run.step += 1
+
+
+def _state(run: Run) -> dict[str, Any]:
+    """Return everything that a run is made of, with tensors as lists."""
+    state: dict[str, Any] = {k: n.state_dict() for k, n in run.game.networks().items()}
+    for name, thing in run.game.stateful().items():
+        state[name] = thing.state_dict()  # type: ignore[attr-defined] # it is stateful
+    listed: dict[str, Any] = _listed(state)
+    return listed
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: _listed(inner) for key, inner in value.items()}
+    return [_listed(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder with whole checkpoints of the steps 2 and 4."""
+    run = _run(tmp_path)
+    for _ in range(2):
+        _play(run, 2)
+        run.save()
+    return tmp_path / "checkpoints"
+
+
+def test_everything_stateful_comes_back_to_the_bit(tmp_path: Path) -> None:
+    """Networks, running statistics, optimisers, the moving average and its clock."""
+    run, other = _run(tmp_path), _run(tmp_path, seed=5)
+    _play(run, 3)
+    found = read(run.save())
+    assert _state(other) != _state(run)
+    other.restore(found)
+    assert _state(other) == _state(run)
+    assert (found.step, other.step) == (3, 3)
+    assert found.facts == run.data.facts
+    assert found.conditions == run.sampler.conditions
+
+
+def test_a_restored_run_plays_on_as_the_other_does(tmp_path: Path) -> None:
+    """Nothing that the game looks at is left out of the checkpoint."""
+    run, other = _run(tmp_path), _run(tmp_path, seed=5)
+    _play(run, 3)
+    other.restore(read(run.save()))
+    _play(run, 4)
+    _play(other, 4)
+    assert _state(other) == _state(run)
+
+
+def test_weights_are_safetensors_and_the_rest_is_read_without_pickle(
+    folder: Path,
+) -> None:
+    """Anybody can read them with no gankit, and nobody has to trust them."""
+    path = folder / "00000004"
+    with safe_open(path / WEIGHTS, "pt") as file:
+        networks = {name.partition("/")[0] for name in file.keys()}  # noqa: SIM118
+    assert networks == {"generator", "discriminator", "conditioner", "average"}
+    state = torch.load(path / STATE, weights_only=True)
+    assert state["average"] == {"seen": 32}
+    assert {"optimizer.generator", "optimizer.discriminator"} <= state.keys()
+    manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+    assert manifest["step"] == 4
+    assert manifest["files"].keys() == {WEIGHTS, STATE}
+
+
+def test_the_newest_whole_one_is_found(folder: Path) -> None:
+    """By its step; a cut-off one beside it, and other files, do not count."""
+    partial = folder / ".00000006.partial"
+    partial.mkdir()
+    (partial / MANIFEST).write_text("{", "utf-8")
+    (folder / "notes").mkdir()
+    (folder / "00000007").write_text("a file", "utf-8")
+    found, damaged = latest(folder)
+    assert found.step == 4
+    assert [line.split("'")[1] for line in damaged] == [str(folder / "00000007")]
+    assert [p.name for p in checkpoint.all_in(folder)][:2] == ["00000002", "00000004"]
+
+
+def test_a_partial_one_that_was_left_behind_is_replaced(tmp_path: Path) -> None:
+    """With nothing of it in the new one."""
+    run = _run(tmp_path)
+    partial = tmp_path / "checkpoints" / ".00000000.partial"
+    partial.mkdir(parents=True)
+    (partial / "left").write_text("x", "utf-8")
+    path = run.save()
+    assert sorted(p.name for p in path.iterdir()) == sorted(FILES)
+    assert [p.name for p in path.parent.iterdir()] == ["00000000"]
+
+
+def _flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "one bit": _flip,
+    "one byte short": _truncate,
+    "empty": lambda path: path.write_bytes(b"") and None,
+    "missing": Path.unlink,
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_one_is_named_and_passed_over(
+    kind: str, file: str, folder: Path
+) -> None:
+    """Whichever of its files, and however little."""
+    DAMAGE[kind](folder / "00000004" / file)
+    found, (line,) = latest(folder)
+    assert found.step == 2
+    assert line.startswith(f"the checkpoint {str(folder / '00000004')!r} is damaged: ")
+
+
+def test_every_bit_of_the_manifest_counts(folder: Path) -> None:
+    """A wrong step or class name would be believed as readily as a right one."""
+    path = folder / "00000004" / MANIFEST
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        data = bytearray(whole)
+        data[place] ^= 1
+        path.write_bytes(data)
+        try:
+            found = read(path.parent)
+        except RunError:
+            continue
+        path.write_bytes(whole)  # white space between the values may be another
+        assert found == read(path.parent)
+
+
+def test_without_a_whole_one_all_damaged_ones_are_listed(folder: Path) -> None:
+    """The user has to know that there is nothing to go on from, and why."""
+    for step in ("00000002", "00000004"):
+        _flip(folder / step / WEIGHTS)
+    with pytest.raises(RunError, match="no whole checkpoint in") as caught:
+        latest(folder)
+    assert str(caught.value).count("is damaged: weights.safetensors is not what") == 2
+    with pytest.raises(RunError, match="no whole checkpoint in"):
+        latest(folder / "gone")
+
+
+@pytest.mark.parametrize(
+    ("writer", "error"),
+    [
+        ("save_file", OSError(errno.ENOSPC, "No space left on device")),
+        ("save_file", checkpoint.SafetensorError("No space left on device (os err)")),
+        ("torch.save", RuntimeError("[enforce fail] write failed: No space left on")),
+    ],
+    ids=["write", "safetensors", "torch"],
+)
+def test_a_full_disk_leaves_what_was_there(
+    writer: str, error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing half is left; the error says what to do."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    run = _run(folder.parent)
+    run.restore(latest(folder)[0])
+    _play(run, 1)
+    monkeypatch.setattr(f"gankit.checkpoint.{writer}", fail)
+    with pytest.raises(RunError, match=r"No space left on.*free some space or choose"):
+        run.save()
+    assert sorted(p.name for p in folder.iterdir()) == ["00000002", "00000004"]
+    assert latest(folder)[0].step == 4
+
+
+_LIMITED = """
+import resource, sys
+from pathlib import Path
+from test_checkpoint import _run
+run = _run(Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), -1))
+try:
+    run.save()
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of files are Linux's")
+def test_a_disk_that_really_takes_no_more(tmp_path: Path) -> None:
+    """The system refuses the write, and whatever was writing, the user is told."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, str(tmp_path), "100"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+    )
+    assert done.stdout.startswith("RunError cannot write ")
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+class _Payload:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.marker,)
+
+
+def _forge(path: Path, file: str, content: bytes) -> None:
+    """Replace a file, and make the manifest say that it is right."""
+    (path / file).write_bytes(content)
+    manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+    manifest["files"][file] = checkpoint._digest(path / file)
+    del manifest["digest"]
+    manifest["digest"] = checkpoint._digest_of(manifest)
+    (path / MANIFEST).write_text(json.dumps(manifest), "utf-8")
+
+
+@pytest.mark.parametrize("how", ["torch", "pickle"])
+def test_code_in_a_checkpoint_is_refused_and_not_run(
+    how: str, folder: Path, tmp_path: Path
+) -> None:
+    """Though its digests are right: a checkpoint may come from anybody."""
+    marker = tmp_path / "marker"
+    content = io.BytesIO()
+    if how == "torch":
+        torch.save({"optimizer.generator": _Payload(marker)}, content)
+    else:
+        pickle.dump({"optimizer.generator": _Payload(marker)}, content)
+    _forge(folder / "00000004", STATE, content.getvalue())
+    found, damaged = latest(folder)
+    assert (found.step, damaged) == (4, ())
+    run = _run(tmp_path)
+    before = _state(run)
+    with pytest.raises(RunError, match=r"state\.pt' is not what gankit writes"):
+        run.restore(found)
+    assert not marker.exists()
+    assert _state(run) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x02.", b"{" * 64])
+@pytest.mark.parametrize("file", [WEIGHTS, STATE])
+def test_other_contents_are_refused_by_name(
+    file: str, content: bytes, folder: Path, tmp_path: Path
+) -> None:
+    """Never by whatever the reading library happens to raise."""
+    _forge(folder / "00000004", file, content)
+    with pytest.raises(RunError, match=f"{file}' is not what gankit writes"):
+        _run(tmp_path).restore(latest(folder)[0])
+
+
+def _wider() -> dict[str, Any]:
+    shapes = Shapes((2,), 3, Labels.size)
+
+    class Wider(Linear):
+        def __init__(self) -> None:
+            super().__init__(shapes)
+            self.more = nn.Linear(1, 5)
+
+    return {"generator": Wider()}
+
+
+def _plainer() -> dict[str, Any]:
+    judge = Judge(Shapes((2,), 3, Labels.size))
+    judge.layer = nn.Linear(5, 1, bias=False)
+    return {"discriminator": judge}
+
+
+def _sgd() -> dict[str, Any]:
+    sgd = Optimizer(use="SGD", options={"lr": 0.1})
+    return {"optimizers": dict.fromkeys(PLAYERS, sgd)}
+
+
+class Counting(Logistic):
+    """A loss with a state."""
+
+    def state_dict(self) -> dict[str, int]:
+        """Return it."""
+        return {"count": 1}
+
+
+OTHERS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
+    "more weights": (
+        _wider,
+        "generator: 2 tensors differ, as more.weight: the checkpoint has none, this "
+        "run (5, 1)",
+    ),
+    "fewer weights": (
+        _plainer,
+        "discriminator: 1 tensors differ, as layer.bias: the checkpoint has (1,), this "
+        "run none",
+    ),
+    "another optimiser": (
+        _sgd,
+        "optimizer.generator: the checkpoint has torch.optim.Adam ",
+    ),
+    "another state": (
+        lambda: {"loss": Counting()},
+        "loss is in only one of the two",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_a_checkpoint_of_other_parts_is_refused(case: str, folder: Path) -> None:
+    """It says which and how they differ, and changes nothing."""
+    parts, problem = OTHERS[case]
+    found = latest(folder)[0]
+    run = _run(folder.parent, **parts())
+    before = _state(run)
+    with pytest.raises(RunError, match="is of another run:") as caught:
+        run.restore(found)
+    assert f"\n  - {problem}" in str(caught.value)
+    assert _state(run) == before
+
+
+def test_parts_are_compared_by_name_and_not_by_version(folder: Path) -> None:
+    """An update of a plugin does not cost a run; another plugin's part does."""
+    run = _run(folder.parent)
+    found = latest(folder)[0]
+
+    def restore(**parts: str) -> None:
+        checkpoint.restore(
+            evolve(found, parts=found.parts | {"loss": "acme-gan/odd 1.0"}),
+            networks=run.game.networks(),
+            stateful=run.game.stateful(),
+            device=CPU,
+            parts=run.parts | parts,
+        )
+
+    restore(loss="acme-gan/odd 2.0")
+    with pytest.raises(RunError, match=r"loss: the checkpoint has acme-gan/odd 1\.0, "):
+        restore(loss="other-gan/odd 1.0")
+    with pytest.raises(RunError, match=r"loss: .* this run none"):
+        restore()

@@ -1,0 +1,203 @@
+"""The one rule: the core imports no plugin and names no part; plugins are strangers."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import gankit
+from gankit.registry import Registry
+
+ROOT = Path(__file__).parents[1]
+CORE = sorted(Path(gankit.__file__).parent.rglob("*.py"))
+PACKAGES = sorted((ROOT / "plugins").glob("*/pyproject.toml"))
+SOURCES = sorted(path for p in PACKAGES for path in p.parent.rglob("src/**/*.py"))
+
+# words that are a part's name and a word of the protocol too, and where they stand
+EXEMPT = {
+    ("string", "label"): "what a conditioner reads: a label, or captions",
+    ("identifier", "label"): "the class index of an Item, and what --label asks for",
+    ("identifier", "shapes"): "Shapes, the sizes that a network must fit",
+    ("string", "quickstart"): "what `gankit train` without a recipe promises to train",
+}
+# distributions whose import name is another
+IMPORTED_AS = {"pillow": "PIL", "tomli-w": "tomli_w"}
+
+
+def _plain(word: str) -> str:
+    """Fold NonSaturating, non_saturating and non-saturating into one."""
+    return re.sub(r"[^a-z0-9]", "", word.lower())
+
+
+def _words(source: str) -> Iterator[tuple[str, str]]:
+    """Give every string and identifier of a module, docstrings and comments aside."""
+    tree = ast.parse(source)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, documented)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in docstrings:
+                yield "string", node.value
+            continue
+        for name in ("id", "attr", "arg", "name", "asname"):
+            if isinstance(word := getattr(node, name, None), str):
+                yield "identifier", word
+
+
+def _named(source: str, parts: set[str]) -> set[tuple[str, str]]:
+    """Return which part names a module holds: as strings, short or long, or names."""
+    folded = {_plain(part): part for part in parts}
+    named = set()
+    for form, word in _words(source):
+        short = word.rpartition("/")[2]
+        part = short if form == "string" else folded.get(_plain(word))
+        named |= {(form, part)} if part in parts else set()
+    return named
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _distribution(path: Path) -> str:
+    name: str = tomllib.loads(path.read_text("utf-8"))["project"]["name"]
+    return name
+
+
+@pytest.fixture(scope="module")
+def part_names() -> set[str]:
+    """Give the short names of every first-party part, asked of the registry."""
+    ours = {_distribution(path) for path in PACKAGES}
+    entries = [e for e in Registry().entries() if e.plugin.name in ours]
+    assert {entry.plugin.name for entry in entries} == ours, "install plugins/*"
+    return {entry.part.name for entry in entries}
+
+
+def test_the_finder_of_names_finds_them() -> None:
+    """In strings as they are, in identifiers in any spelling, never in docstrings."""
+    source = '''
+"""r1 is named here."""
+import gankit_losses.least_squares as LeastSquares
+def hinge(r2): "mlp"
+x = "gankit-dcgan/dcgan"
+y = f"{x}/mnist", "Hinge"
+thing.maxout = "a sentence about minimax"
+class Model:
+    """shapes"""
+    "quickstart"
+'''
+    parts = {"r1", "r2", "mlp", "hinge", "dcgan", "mnist", "maxout", "minimax"}
+    assert _named(source, parts | {"least-squares", "quickstart", "shapes"}) == {
+        ("identifier", "least-squares"),
+        ("identifier", "hinge"),
+        ("identifier", "r2"),
+        ("string", "dcgan"),
+        ("string", "mnist"),
+        ("identifier", "maxout"),
+        ("string", "quickstart"),
+    }
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
+def test_the_core_names_no_part(path: Path, part_names: set[str]) -> None:
+    """A first-party part has no privilege that a stranger's lacks."""
+    named = _named(path.read_text("utf-8"), part_names)
+    assert named - EXEMPT.keys() == set()
+
+
+def test_no_exemption_is_idle(part_names: set[str]) -> None:
+    """Each is of a part that there is, and is needed somewhere."""
+    named = {n for path in CORE for n in _named(path.read_text("utf-8"), part_names)}
+    assert EXEMPT.keys() <= named
+
+
+def test_the_core_imports_what_it_declares_and_nothing_else() -> None:
+    """No plugin, nothing of torchvision; and no dependency is declared in vain."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = {re.split(r"[<>=!~ \[;]", d)[0] for d in project["dependencies"]}
+    imported = {name.partition(".")[0] for path in CORE for name in _imports(path)}
+    outside = imported - set(sys.stdlib_module_names) - {"gankit"}
+    assert outside == {IMPORTED_AS.get(name, name) for name in declared}
+
+
+@pytest.mark.parametrize(
+    "path", SOURCES, ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_a_first_party_plugin_uses_public_names_only(path: Path) -> None:
+    """What it takes from gankit, a stranger may take too."""
+    taken = [name for name in _imports(path) if name.partition(".")[0] == "gankit"]
+    private = [n for n in taken if any(p.startswith("_") for p in n.split("."))]
+    assert private == [name for name in private if name == "gankit.__version__"]
+
+
+def test_a_plugin_imports_only_plugins_that_it_depends_on() -> None:
+    """Each can be installed alone."""
+    for package in PACKAGES:
+        project = tomllib.loads(package.read_text("utf-8"))["project"]
+        needed = {re.split(r"[<>=!~ \[;]", d)[0] for d in project["dependencies"]}
+        own = project["name"].replace("-", "_")
+        sources = package.parent.rglob("src/**/*.py")
+        imported = {n.partition(".")[0] for p in sources for n in _imports(p)}
+        foreign = {name for name in imported if name.startswith("gankit")} - {own}
+        assert foreign <= {name.replace("-", "_") for name in needed}
+
+
+def test_no_module_is_longer_than_an_evening_allows() -> None:
+    """300 lines, in the core and in its plugins."""
+    lines = {path: path.read_text("utf-8").count("\n") for path in [*CORE, *SOURCES]}
+    assert {path: n for path, n in lines.items() if n > 300} == {}
+
+
+QUICK = ["import gankit", "--help", "list", "plugins", "recipes", "train --help"]
+_PROBE = """
+import json, resource, sys
+{action}
+used = resource.getrusage(resource.RUSAGE_SELF)
+heavy = [m for m in ("torch", "torchvision", "numpy", "PIL") if m in sys.modules]
+print(json.dumps([heavy, used.ru_utime + used.ru_stime]), file=sys.stderr)
+"""
+
+
+def _probe(command: str) -> tuple[list[str], float]:
+    run = f"from gankit.cli import run; assert run({command.split()}) == 0"
+    action = command if command.startswith("import") else run
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE.format(action=action)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    heavy, seconds = json.loads(done.stderr.splitlines()[-1])
+    return heavy, seconds
+
+
+@pytest.mark.parametrize("command", QUICK)
+def test_what_should_answer_in_a_blink_imports_no_torch(command: str) -> None:
+    """Nor anything else that is heavy."""
+    heavy, _ = _probe(command)
+    assert heavy == []
+
+
+def test_the_list_costs_less_than_four_tenths_of_a_second() -> None:
+    """Of processor time, which does not count what else the machine does."""
+    assert statistics.median(_probe("list")[1] for _ in range(3)) < 0.4
