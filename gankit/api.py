@@ -81,7 +81,8 @@ def resume(
 
     Args:
         folder: the run folder.
-        overrides: changes to its recipe, as ``["train.steps=40000"]``.
+        overrides: changes to its recipe, as ``["train.steps=40000"]``, which the run
+            keeps.
         plugins: local plugin files, besides those of the recipe.
         disable: plugins to leave out.
         watchers: objects with hook implementations, by name, that watch this run.
@@ -99,12 +100,18 @@ def resume(
         resumed=found,
         progress=progress,
     )
-    run.notes = tuple(f"{line}; going on from {found.path}" for line in damaged)
+    run.notes = _passed_over(damaged, found)
+    if overrides:
+        runs.rewrite_recipe(folder, recipe)
     return _play(run, watchers)
 
 
 def load(
-    folder: str | Path, *, device: str = "auto", plugins: Iterable[str | Path] = ()
+    folder: str | Path,
+    *,
+    device: str = "auto",
+    plugins: Iterable[str | Path] = (),
+    disable: Iterable[str] = (),
 ) -> Sampler:
     """Load what a run has learnt, for sampling; its data is not needed.
 
@@ -112,12 +119,13 @@ def load(
         folder: the run folder.
         device: where to sample.
         plugins: local plugin files, besides those of the recipe.
+        disable: plugins to leave out.
 
     Raises:
         RunError: there is no run, or no whole checkpoint.
     """
     folder = Path(folder)
-    recipe, found, _ = _reopened(folder, (), plugins, ())
+    recipe, found, damaged = _reopened(folder, (), plugins, disable)
     place = resolve_device(device)
     generator, conditioner = assemble_generator(recipe, found.facts)
     weights = found.weights(place)
@@ -126,8 +134,15 @@ def load(
     if isinstance(conditioner, nn.Module):
         conditioner.to(place)
         checkpoint.load_weights(conditioner, weights.get("conditioner", {}), found.path)
-    noise = NoiseSource(recipe.noise)
-    return Sampler(generator, conditioner, noise, found.facts, found.conditions, place)
+    return Sampler(
+        generator,
+        conditioner,
+        NoiseSource(recipe.noise),
+        found.facts,
+        found.conditions,
+        place,
+        notes=_passed_over(damaged, found),
+    )
 
 
 def folder_of(recipe: Recipe | None, out: str | Path | None) -> Path:
@@ -152,6 +167,10 @@ def _reopened(
     found, damaged = checkpoint.latest(folder / "checkpoints")
     recipe = read_recipe(path, overrides, plugins=plugins, disable=disable)
     return recipe, found, damaged
+
+
+def _passed_over(damaged: tuple[str, ...], found: Checkpoint) -> tuple[str, ...]:
+    return tuple(f"{line}; going on from {found.path}" for line in damaged)
 
 
 def _play(run: Run, watchers: Mapping[str, object] | None) -> Run:

@@ -267,14 +267,16 @@ def _range_misfits(generator: nn.Module, facts: Facts) -> list[str]:
     if wanted is None or made == UNBOUNDED or tuple(made) == tuple(wanted):
         return []
     return [
-        f"the generator {type(generator).__name__} gives values in {_range(made)}, and "
-        f"the data set has values in {_range(wanted)}; choose a generator, or an "
+        f"the generator {type(generator).__name__} gives values {_range(made)}, and "
+        f"the data set has values {_range(wanted)}; choose a generator, or an "
         "option of it, with the data's range or with none"
     ]
 
 
 def _range(limits: tuple[float, float]) -> str:
-    return "no bounds" if limits == UNBOUNDED else f"[{limits[0]:g}, {limits[1]:g}]"
+    if limits == UNBOUNDED:
+        return "without bounds"
+    return f"in [{limits[0]:g}, {limits[1]:g}]"
 
 
 def _shape_misfit(

@@ -156,7 +156,8 @@ def read(path: Path) -> Checkpoint:
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-        if manifest.pop("digest") != _digest_of(manifest):
+        # the first checkpoints had no digest of their manifest
+        if manifest.pop("digest", None) not in (None, _digest_of(manifest)):
             raise ValueError(f"{MANIFEST} is not what was written")
         for name in (WEIGHTS, STATE):
             if _digest(path / name) != manifest["files"][name]:
@@ -206,6 +207,12 @@ def restore(
         f"{name} is in only one of the two"
         for name in sorted(set(state) ^ set(stateful))
     ]
+    other += [
+        f"{name}: the checkpoint has {' '.join(there)}, this run {' '.join(here)}"
+        for name in sorted(set(state) & set(stateful))
+        if (there := _settings(state[name]))
+        != (here := _settings(stateful[name].state_dict()))
+    ]
     if other:
         lines = [f"the checkpoint {str(found.path)!r} is of another run:", *other]
         raise RunError("\n  - ".join(lines))
@@ -248,6 +255,12 @@ def _mismatches(
                 f"has {there.get(key, 'none')}, this run {here.get(key, 'none')}"
             )
     return problems
+
+
+def _settings(state: Any) -> list[str]:
+    """Name the options of an optimiser: another one cannot go on from its state."""
+    groups = state.get("param_groups") if isinstance(state, dict) else None
+    return sorted(groups[0]) if groups else []
 
 
 def _without_version(part: str | None) -> str | None:

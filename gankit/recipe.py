@@ -163,7 +163,7 @@ def load_table(
             if isinstance(recorded, dict)
             else path.stem
         )
-        return str(name), table, path.parent
+        return Path(str(name)).name, table, path.parent  # it names a folder
     entry = registry.find("recipe", str(source))
     package, _, file = str(entry.part.factory).partition(":")
     try:
@@ -232,16 +232,16 @@ def _optimizers(block: Any, problems: list[str]) -> dict[str, Optimizer | None]:
         return {}
     shared = {key: value for key, value in block.items() if key not in PLAYERS}
     shared = _merged({"use": "Adam", "lr": 2e-4, "betas": [0.5, 0.999]}, shared)
-    optimizers = {}
+    both = structure_optimizer(shared, "optimizer", problems)
+    optimizers: dict[str, Optimizer | None] = dict.fromkeys(PLAYERS, both)
     for player in PLAYERS:
         own = block.get(player, {})
         if not isinstance(own, dict):
             problems.append(f"optimizer.{player}: {own!r} is not a table")
-            continue
-        found: list[str] = []
-        path = f"optimizer.{player}" if own else "optimizer"
-        optimizers[player] = structure_optimizer(_merged(shared, own), path, found)
-        problems += [text for text in found if text not in problems]
+        elif own and both is not None:
+            path = f"optimizer.{player}"
+            mine = structure_optimizer(_merged(shared, own), path, problems)
+            optimizers[player] = mine
     return optimizers
 
 

@@ -63,6 +63,20 @@ def create(folder: Path, recipe: Recipe | None) -> None:
         raise cannot_write(folder, error) from error
 
 
+def rewrite_recipe(folder: Path, recipe: Recipe) -> None:
+    """Replace the recipe of a run, whole or not at all.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    aside = folder / f".{RECIPE}.partial"
+    try:
+        aside.write_text(tomli_w.dumps(recipe.as_table()), "utf-8")
+        aside.replace(folder / RECIPE)
+    except OSError as error:
+        raise cannot_write(folder / RECIPE, error) from error
+
+
 def cannot_write(path: Path, error: Exception) -> RunError:
     """Turn an error of the operating system into one that says what to do."""
     reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]

@@ -47,14 +47,14 @@ class Samples:
             return _grid(self.samples, self.captions)
         raise UsageError(f"samples of shape {shape} are not images or 2-D points")
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | Path) -> None:
         """Write the picture.
 
         Raises:
             RunError: the file cannot be written.
             UsageError: the samples cannot be drawn, or not in that format.
         """
-        picture = self.picture()
+        path, picture = Path(path), self.picture()
         try:
             picture.save(path)
         except ValueError as error:
@@ -75,6 +75,7 @@ class Sampler:
         facts: what the data set of the run knew.
         conditions: texts to use when none are asked for.
         device: where the networks are.
+        notes: what the user should know of where it was loaded from.
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class Sampler:
         facts: Facts,
         conditions: Sequence[str],
         device: torch.device,
+        notes: Sequence[str] = (),
     ) -> None:
         self.generator = generator
         self.conditioner = conditioner
         self.facts = facts
         self.conditions = tuple(conditions)
         self.device = device
+        self.notes = tuple(notes)
         self._draw_noise = draw_noise
 
     def sample(
@@ -133,17 +136,27 @@ class Sampler:
         return Samples(self._displayed(torch.cat(made)), tuple(captions))
 
     def interpolate(
-        self, texts: Sequence[str] = (), *, rows: int = 8, steps: int = 8, seed: int = 0
+        self,
+        *,
+        label: str | int | None = None,
+        text: str | Sequence[str] | None = None,
+        rows: int = 8,
+        steps: int = 8,
+        seed: int = 0,
     ) -> Samples:
-        """Walk, in each row, from one noise to another, along a great circle or a line.
+        """Walk, in each row, from one noise to another, along a line.
 
         Args:
-            texts: captions or labels held along a row; rows take turns.
+            label: class name or index, held along each row.
+            text: caption or captions, held along a row; rows take turns.
             rows: walks.
             steps: samples in one walk.
             seed: the same seed gives the same walks.
+
+        Raises:
+            UsageError: the run does not take such a condition.
         """
-        texts = texts or self.conditions
+        texts = self._texts(label, text)
         ends = self._draw_noise(2 * rows, counted(self.device, seed, "sample"))
         weights = torch.linspace(0, 1, steps, device=self.device)[:, None]
         walks = [

@@ -70,14 +70,12 @@ class Run:
 
     @property
     def parts(self) -> dict[str, str]:
-        """Which part stands where, with plugin and version; and the optimisers."""
-        recipe = self.assembly.recipe
+        """Which part stands where, with plugin and version."""
+        if self.assembly.recipe is None:
+            return {}
         return {
             key: f"{use.entry.name} {use.entry.plugin.source}"
-            for key, use in (recipe.uses if recipe else {}).items()
-        } | {
-            f"optimizer.{player}": f"torch.optim.{optimizer.use} {torch.__version__}"
-            for player, optimizer in self.assembly.optimizers.items()
+            for key, use in self.assembly.recipe.uses.items()
         }
 
     def stop(self, reason: str) -> None:

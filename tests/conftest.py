@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pytest
 from hypothesis import settings
 
 from sites import Site, forget_modules_of
+
+# tensors are tiny here, and threads only get into each other's way
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # the same examples in every run, on machines of any speed
 settings.register_profile("gankit", derandomize=True, deadline=None, database=None)

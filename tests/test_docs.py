@@ -54,7 +54,7 @@ def blocks(page: Path) -> Iterator[Block]:
     """Read the fenced blocks of a page."""
     text = page.read_text("utf-8")
     for found in _BLOCK.finditer(text):
-        file = re.search(r"^:caption: (.+)$", found["head"], re.MULTILINE)
+        file = re.search(r'^:caption: "`(.+)`"$', found["head"], re.MULTILINE)
         language = found["tag"].removeprefix("{code-block} ")
         line = text.count("\n", 0, found.start()) + 1
         yield Block(language, file and file[1], found["text"], line)

@@ -177,6 +177,12 @@ def test_a_range_reads_as_a_phrase() -> None:
     assert str(Range()) == ""
 
 
+def test_nan_is_within_no_range() -> None:
+    """Not even within one without limits."""
+    assert Range().holds(float("inf"))
+    assert not Range().holds(float("nan"))
+
+
 def test_an_annotated_type_keeps_its_limits() -> None:
     """A part may have limits of its own."""
 

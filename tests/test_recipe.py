@@ -384,6 +384,15 @@ def test_a_resolved_recipe_bears_the_name_of_its_first(
     assert read_recipe(path).name == "mine"
 
 
+def test_the_name_of_a_recipe_leads_out_of_no_folder(
+    tmp_path: Path, parts: Path
+) -> None:
+    """Run folders bear it, and a recipe may come from anybody."""
+    table = {**MINIMAL, "provenance": {"recipe": "../../evil"}}
+    recipe = read_recipe(_write(tmp_path, tomli_w.dumps(table)), plugins=[parts])
+    assert recipe.name == "evil"
+
+
 numbers = st.floats(-1e6, 1e6)
 positive = st.floats(1e-6, 1e6)
 counts = st.integers(1, 10**9)

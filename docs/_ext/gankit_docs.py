@@ -6,6 +6,7 @@
 ``{gankit-hook} gankit_parts``             signature and docstring of a hook
 ``{gankit-cli} train``                     a command's help; without a name, gankit's
 ``{gankit-recipe} dcgan``                  a registered recipe as its file says it
+``{gankit-docstring} gankit.errors``       a module's docstring, drawn as it is
 ``{gankit-optimizers}``                    the optimisers that a recipe may name
 =========================================  ==========================================
 
@@ -19,7 +20,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,16 @@ from gankit.structuring import describe, unstructure
 
 _PLUGINS = Path(__file__).parents[2] / "plugins"
 _SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$", re.MULTILINE)
+# what gankit makes itself and hands to hooks, losses and callers
+_HANDED_OUT = {
+    "gankit.Recipe",
+    "gankit.Report",
+    "gankit.Run",
+    "gankit.Sampler",
+    "gankit.Step",
+    "gankit.data.Data",
+    "gankit.sampling.Samples",
+}
 _SPANS = re.compile(
     r"(?P<kept>:[\w:]+:`[^`]+`|``[^`]+``)|`(?P<code>[^`]+)`|(?P<star>\*+)(?=\w)"
 )
@@ -159,15 +170,14 @@ class CommandLine(_GankitDirective):
 
     def answer(self, asked: str) -> Iterable[nodes.Node]:
         """Make a literal block."""
-        command: click.Command = cli
+        context = click.Context(cli, info_name="gankit", **cli.context_settings)
         if asked:
             found = [c.target for c in COMMANDS if c.name == asked]
             if not found:
                 raise GankitError(f"there is no command {asked!r}")
-            command = resolve(found[0])
-        name = f"gankit {asked}".strip()
-        context = click.Context(command, info_name=name, max_content_width=80)
-        yield nodes.literal_block("", command.get_help(context), language="text")
+            context = click.Context(resolve(found[0]), context, asked)
+        text = context.command.get_help(context)
+        yield nodes.literal_block("", text, language="text")
 
 
 class Recipe(_GankitDirective):
@@ -181,6 +191,15 @@ class Recipe(_GankitDirective):
         self.env.note_dependency(str(file))
         text = file.read_text("utf-8").rstrip()
         yield nodes.literal_block("", text, language="toml")
+
+
+class ModuleDocstring(_GankitDirective):
+    """What a module says of itself, as it stands there."""
+
+    def answer(self, asked: str) -> Iterable[nodes.Node]:
+        """Make a literal block of all but the first line."""
+        text = inspect.getdoc(import_module(asked)) or ""
+        yield nodes.literal_block("", text.partition("\n")[2].strip(), language="text")
 
 
 class Optimizers(_GankitDirective):
@@ -227,11 +246,21 @@ def _read_docstring(_app: Sphinx, *about: Any) -> None:
     lines[:] = as_rst("\n".join(lines)).split("\n")
 
 
-def _leave_out_signature(
-    _app: Sphinx, _what: str, _name: str, obj: Any, *_: Any
-) -> tuple[str, None] | None:
-    """Hide the constructor that a protocol does not have."""
-    return ("", None) if getattr(obj, "_is_protocol", False) else None
+def _mend_signature(
+    _app: Sphinx,
+    _what: str,
+    name: str,
+    obj: Any,
+    _options: Any,
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str, str | None] | None:
+    """Hide constructors that nobody calls, and defaults that cannot be written."""
+    if getattr(obj, "_is_protocol", False) or name in _HANDED_OUT:
+        return "", None
+    if signature is None:
+        return None
+    return re.sub(r"<function <lambda>>|NOTHING", "...", signature), returned
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -242,10 +271,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "gankit-hook": Hook,
         "gankit-cli": CommandLine,
         "gankit-recipe": Recipe,
+        "gankit-docstring": ModuleDocstring,
         "gankit-optimizers": Optimizers,
     }.items():
         app.add_directive(name, directive)
     # before napoleon, which writes stars of its own
     app.connect("autodoc-process-docstring", _read_docstring, priority=400)
-    app.connect("autodoc-process-signature", _leave_out_signature)
+    app.connect("autodoc-process-signature", _mend_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -120,7 +120,7 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped before anything was saved", err=True)
+        click.echo("stopped at once; what was saved before is kept", err=True)
         return 1
     except GankitError as error:
         click.echo(f"error: {error}", err=True)

@@ -44,12 +44,18 @@ def sample(
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
     from gankit import api
 
-    sampler = api.load(run, device=device, plugins=context.files)
-    drawn = sampler.sample(count, label=label, text=text or None, seed=seed)
+    sampler = api.load(
+        run, device=device, plugins=context.files, disable=context.disable
+    )
+    for note in sampler.notes:
+        click.echo(f"note: {note}", err=True)
     if interpolate:
         side = max(2, round(count**0.5))
-        texts = [label] if label else text
-        drawn = sampler.interpolate(texts, rows=side, steps=side, seed=seed)
+        drawn = sampler.interpolate(
+            label=label, text=text or None, rows=side, steps=side, seed=seed
+        )
+    else:
+        drawn = sampler.sample(count, label=label, text=text or None, seed=seed)
     drawn.save(Path(output))
     if as_json:
         said = {"file": output, "samples": len(drawn.samples), "seed": seed}

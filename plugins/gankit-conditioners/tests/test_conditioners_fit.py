@@ -161,6 +161,15 @@ def test_steps_are_reported_to_the_last() -> None:
     assert len(done) < 110
 
 
+def test_the_learning_rate_falls_at_each_200th_of_the_steps() -> None:
+    """With a decay of 0 only the first 2 of 400 steps move anything."""
+    short = build(steps=2, fit_batch=2)
+    long = build(steps=400, fit_batch=2, fit_decay=0.0)
+    for conditioner in (short, long):
+        fit(conditioner)
+    assert_same(short.encoder, long.encoder)
+
+
 def test_losses_of_captions_are_reported() -> None:
     """What is cut is said before the first step."""
     data = Swatches()

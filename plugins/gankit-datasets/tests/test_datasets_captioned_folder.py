@@ -188,18 +188,23 @@ def test_captions_may_be_of_any_script_and_length(tmp_path):
     assert captions_by_name(tmp_path) == {"0": ("犬が走る 🐕", long.strip())}
 
 
-def test_composed_and_decomposed_names_are_the_same(tmp_path):
+@pytest.mark.parametrize("order", [1, -1])
+def test_composed_and_decomposed_names_are_the_same(tmp_path, order):
     """Apple's file systems store u with two dots where a file says ü."""
-    paint_all(tmp_path, "Hu\u0308ndchen.png")
-    write_lines(tmp_path, {"image": "Hündchen.png", "caption": "a puppy"})
+    stored, written = ["Hu\u0308ndchen.png", "H\u00fcndchen.png"][::order]
+    paint_all(tmp_path, stored)
+    write_lines(tmp_path, {"image": written, "caption": "a puppy"})
     assert captions_by_name(tmp_path) == {"0": ("a puppy",)}
 
 
 def test_an_empty_class_is_none(tmp_path):
     """As some programs write what they do not know."""
-    paint_all(tmp_path, "a.png")
-    write_lines(tmp_path, {"image": "a.png", "caption": "a dog", "class": ""})
-    assert captioned_folder(root=tmp_path).facts.classes is None
+    paint_all(tmp_path, "a.png", "b.png", "c.png")
+    kinds = {"a": "", "b": "dog", "c": "cat"}
+    lines = [{"image": f"{n}.png", "caption": n, "class": k} for n, k in kinds.items()]
+    data = captioned_folder(root=write_lines(tmp_path, *lines))
+    assert data.facts.classes == ("cat", "dog")
+    assert data.skipped == ["a.png: no class"]
 
 
 def test_backslashes_are_slashes(tmp_path):

@@ -78,6 +78,16 @@ def test_shared_folders_are_no_classes(images, names):
     assert folder_names(images) == names
 
 
+def test_classes_are_in_the_order_of_their_names(tmp_path):
+    """Whatever order they are found in, so that labels mean the same everywhere."""
+    names = [f"kind {number:02}" for number in range(12)]
+    for name in reversed(names):
+        paint(tmp_path / name / "a.png")
+    data = image_folder(root=tmp_path, size=4)
+    assert data.facts.classes == tuple(names)
+    assert [item.label for item in data] == list(range(12))
+
+
 def test_pictures_beside_the_classes_are_skipped(tmp_path):
     """They have no class; with labels off they belong to the set."""
     paint(tmp_path / "cat" / "a.png")

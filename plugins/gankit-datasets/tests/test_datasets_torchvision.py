@@ -266,11 +266,12 @@ def test_an_interruption_leaves_nothing_half_done(monkeypatch, root):
     assert len(mnist(root=root)) == 6
 
 
-def test_an_unknown_kind_of_numbers_is_damage(root):
-    """The third byte of an IDX file names the type of what follows."""
+@pytest.mark.parametrize("kind", [0, 9, 10])
+def test_other_numbers_than_bytes_are_damage(root, kind):
+    """The third byte of an IDX file is 8: unsigned bytes follow."""
     mnist(root=root)
     file = root / "MNIST" / "raw" / "train-images-idx3-ubyte"
-    file.write_bytes(b"\0\0\0\3" + file.read_bytes()[4:])
+    file.write_bytes(bytes([0, 0, kind, 3]) + file.read_bytes()[4:])
     with pytest.raises(DataError, match="are damaged"):
         mnist(root=root)
 

@@ -172,6 +172,6 @@ def _report(tally: Tensor, batch: int, done: int, settings: Settings) -> str:
             f"fit_lr = {settings.lr:g}; lower fit_lr"
         )
     return (
-        f"loss {loss:.3f}, own caption ranked first {accuracy:.0%} "
+        f"text encoder: loss {loss:.3f}, own caption ranked first {accuracy:.0%} "
         f"(chance {1 / batch:.1%})"
     )

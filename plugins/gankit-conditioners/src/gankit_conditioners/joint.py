@@ -80,8 +80,8 @@ def batches(
 
     Where the data has ``size`` classes or more, a batch is one random item of each of
     ``size`` random classes, as in the paper. Where it has fewer, or none, every item
-    is a class of its own: few classes would teach the encoder to tell those few apart
-    and nothing else that the captions say.
+    is a class of its own, because a batch of few classes has few wrong pairs to learn
+    from, and none that tell captions of one class apart.
 
     Args:
         items: indices of the items to draw from, (N,).

@@ -34,6 +34,7 @@ _FAILURES = (
     RuntimeError,
     ValueError,
     EOFError,
+    TypeError,
     LookupError,
     AssertionError,
     HTTPException,

@@ -1,0 +1,255 @@
+"""Train, resume and load from Python; and the hooks of a run's life."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import gankit
+from games import Labels, make_assembly
+from gankit import hookimpl
+from gankit.errors import HookError, RunError, UsageError
+from gankit.sampling import Samples
+from gankit.trainer import Report, Run
+from tiny import LABELLED, metrics
+
+
+class Diary:
+    """Writes down every hook that it is called by."""
+
+    def __init__(self, stop_at: int = -1, fail_at: int = -1) -> None:
+        self.pages: list[tuple[str, int]] = []
+        self._stop_at, self._fail_at = stop_at, fail_at
+
+    @hookimpl
+    def gankit_before_run(self, run: Run) -> None:
+        """Write."""
+        self.pages.append(("before", run.step))
+
+    @hookimpl
+    def gankit_after_step(self, run: Run, report: Report) -> None:
+        """Write; stop or fail if it is time."""
+        assert report.step == run.step
+        self.pages.append(("step", run.step))
+        if run.step == self._stop_at:
+            run.stop("the diary")
+        if run.step == self._fail_at:
+            raise RuntimeError("out of ink")
+
+    @hookimpl
+    def gankit_on_samples(self, run: Run, samples: Any) -> None:
+        """Write how many."""
+        self.pages.append(("samples", len(samples.samples)))
+
+    @hookimpl
+    def gankit_on_checkpoint(self, run: Run, path: str) -> None:
+        """Write which."""
+        assert (Path(path) / "manifest.json").is_file()
+        self.pages.append(("checkpoint", int(Path(path).name)))
+
+    @hookimpl
+    def gankit_after_run(self, run: Run) -> None:
+        """Write."""
+        self.pages.append(("after", run.step))
+
+    @hookimpl
+    def gankit_on_error(self, run: Run, error: BaseException) -> None:
+        """Write."""
+        self.pages.append((type(error).__name__, run.step))
+
+
+def _train(tmp_path: Path, diary: Diary, **overrides: Any) -> Run:
+    settings = {"steps": 4, "sample_every": 0, "checkpoint_every": 2} | overrides
+    watchers = {"diary": diary}
+    out = tmp_path / "run"
+    return gankit.train(LABELLED, {"train": settings}, out=out, watchers=watchers)
+
+
+def test_a_watcher_sees_the_whole_life_of_a_run(tmp_path: Path) -> None:
+    """Samples and checkpoints come with the step that they are of."""
+    diary = Diary()
+    run = _train(tmp_path, diary)
+    assert (run.step, run.steps, run.stopping) == (4, 4, "")
+    before, *during, after = diary.pages
+    assert (before, after) == (("before", 0), ("after", 4))
+    assert [page for page in during if page[0] == "step"] == [
+        ("step", 1),
+        ("step", 2),
+        ("step", 3),
+        ("step", 4),
+    ]
+    assert ("samples", 4) in during
+    saved = [page for page in during if page[0] == "checkpoint"]
+    assert saved == [("checkpoint", 2), ("checkpoint", 4)]
+    assert during.index(("checkpoint", 2)) < during.index(("step", 3))
+
+
+def test_a_run_that_is_asked_to_stop_has_saved_when_it_is_over(tmp_path: Path) -> None:
+    """So that everybody told of the end can read the last checkpoint."""
+    diary = Diary(stop_at=3)
+    run = _train(tmp_path, diary, checkpoint_every=0)
+    assert (run.step, run.stopping) == (3, "the diary")
+    assert diary.pages[-2:] == [("checkpoint", 3), ("after", 3)]
+
+
+def test_an_error_is_told_to_everybody_and_raised(tmp_path: Path) -> None:
+    """With the watcher's name, and never as a finished run."""
+    diary = Diary(fail_at=2)
+    with pytest.raises(HookError, match="plugin 'diary' raised RuntimeError: out of i"):
+        _train(tmp_path, diary)
+    assert diary.pages[-1] == ("HookError", 2)
+    assert "after" not in dict(diary.pages)
+
+
+def test_a_watcher_watches_one_run_only(tmp_path: Path) -> None:
+    """It is let go of when the run is over, well or badly."""
+    recipe = gankit.read_recipe(LABELLED, {"train.steps": 1})
+    diary = Diary()
+    gankit.train(recipe, out=tmp_path / "a", watchers={"diary": diary})
+    pages = list(diary.pages)
+    gankit.train(recipe, out=tmp_path / "b")
+    assert diary.pages == pages
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_handled_during_the_run_only(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """One asks the run to stop; afterwards they are the program's again."""
+    before = signal.getsignal(number)
+
+    class Raiser:
+        @hookimpl
+        def gankit_after_step(self, run: Run) -> None:
+            """Raise it once."""
+            if run.step == 2:
+                signal.raise_signal(number)
+
+    run = gankit.train(LABELLED, out=tmp_path / "run", watchers={"raiser": Raiser()})
+    assert (run.step, run.stopping) == (2, number.name)
+    assert signal.getsignal(number) is before
+
+
+def test_a_run_may_be_trained_in_a_thread(tmp_path: Path) -> None:
+    """Where signals are none of its business."""
+    runs: list[Run] = []
+    out = tmp_path / "run"
+    thread = threading.Thread(
+        target=lambda: runs.append(gankit.train(LABELLED, out=out))
+    )
+    thread.start()
+    thread.join()
+    assert [run.step for run in runs] == [6]
+
+
+def test_what_was_learnt_can_be_loaded_and_sampled(tmp_path: Path) -> None:
+    """By class name or index; the same seed gives the same samples."""
+    gankit.train(LABELLED, out=tmp_path / "run")
+    sampler = gankit.load(tmp_path / "run", device="cpu")
+    samples = sampler.sample(5, label=2, seed=7)
+    assert samples.samples.shape == (5, 2)
+    assert samples.captions == ("2",) * 5
+    again = gankit.load(tmp_path / "run").sample(5, label="mode 2", seed=7)
+    assert torch.equal(again.samples, samples.samples)
+    assert not torch.equal(sampler.sample(5, label=1, seed=7).samples, samples.samples)
+
+
+def test_sampling_is_of_the_moving_average_in_evaluation(tmp_path: Path) -> None:
+    """With dropout off, and the networks left as they were found."""
+    run = gankit.train(LABELLED, out=tmp_path / "run")
+    first, again = (run.sampler.sample(8).samples for _ in range(2))
+    assert torch.equal(first, again)
+    assert run.game.generator.network.training
+    live = gankit.train(LABELLED, {"train.ema": 0}, out=tmp_path / "live")
+    assert live.game.generator.network.training
+    assert not torch.equal(live.sampler.sample(8).samples, first)
+    assert live.game.generator.network.training
+
+
+def test_samples_do_not_depend_on_how_many_are_drawn_at_once(tmp_path: Path) -> None:
+    """More than a batch of them are as each batch alone."""
+    run = gankit.train(LABELLED, out=tmp_path / "run")
+    noise = torch.randn(130, 2, generator=torch.Generator().manual_seed(0))
+    texts = [f"mode {i % 4}" for i in range(130)]
+    whole = run.sampler.generate(noise, texts).samples
+    parts = [
+        run.sampler.generate(noise[i : i + 13], texts[i : i + 13]) for i in (0, 65)
+    ]
+    assert torch.allclose(whole[:13], parts[0].samples, atol=1e-6)
+    assert torch.allclose(whole[65:78], parts[1].samples, atol=1e-6)
+
+
+def test_parts_assembled_as_objects_train_into_a_folder(tmp_path: Path) -> None:
+    """Without a recipe there is none to resume from, which is said."""
+
+    class Named(Labels):
+        def parse(self, text: str) -> int:
+            """Read a class name."""
+            return int(text.removeprefix("class "))
+
+    assembly = make_assembly(conditioner=Named(), train={"log_every": 1})
+    run = gankit.train(assembly, out=tmp_path / "run")
+    assert [line["step"] for line in metrics(tmp_path / "run")] == [1, 2, 3, 4]
+    assert run.parts == {}
+    with pytest.raises(RunError, match=r"is not a run folder: it has no recipe\.toml"):
+        gankit.resume(tmp_path / "run")
+
+
+def test_a_run_can_be_resumed_with_more_to_do(tmp_path: Path) -> None:
+    """Overrides are taken in Python's way too."""
+    gankit.train(LABELLED, {"train.steps": 2}, out=tmp_path / "run")
+    run = gankit.resume(tmp_path / "run", {"train": {"steps": 5}})
+    assert run.step == 5
+    assert [line["step"] for line in metrics(tmp_path / "run")] == [1, 2, 3, 4, 5]
+
+
+def test_progress_is_told_before_the_first_step(tmp_path: Path) -> None:
+    """So that a long wait has a reason."""
+    told: list[tuple[int, int, str]] = []
+    gankit.train(
+        LABELLED,
+        {"train.steps": 1},
+        out=tmp_path / "run",
+        progress=lambda *what: told.append(what),
+    )
+    assert told[-1] == (40, 40, "reading the data")
+
+
+@pytest.mark.parametrize(
+    ("samples", "size"),
+    [
+        (torch.zeros(4, 2), (480, 480)),
+        (torch.zeros(4, 1, 8, 8), (2 * 60 + 4, 2 * 60 + 4)),
+        (torch.zeros(5, 3, 16, 8), (3 * 60 + 4, 2 * 116 + 4)),
+    ],
+)
+def test_samples_are_drawn_as_a_plot_or_a_grid(
+    samples: Tensor, size: tuple[int, int]
+) -> None:
+    """Small pictures are enlarged by a whole factor, with gaps of 4 px."""
+    assert Samples(samples, ()).picture().size == size
+
+
+def test_a_grid_shows_the_pixels_that_were_generated() -> None:
+    """Black, white and a colour, each in its cell."""
+    colours = torch.tensor([[0.0, 0, 0], [1, 1, 1], [1, 0, 0.4]])
+    pictures = colours[:, :, None, None].expand(-1, -1, 14, 14)
+    drawn = Samples(pictures, ()).picture()
+    cells = [(4 + 60 * (i % 2) + 28, 4 + 60 * (i // 2) + 28) for i in range(3)]
+    assert [drawn.getpixel(cell) for cell in cells] == [
+        (0, 0, 0),
+        (255, 255, 255),
+        (255, 0, 102),
+    ]
+
+
+def test_samples_that_are_no_pictures_are_not_drawn() -> None:
+    """Which is said with their shape."""
+    with pytest.raises(UsageError, match=r"samples of shape \(7,\) are not images"):
+        Samples(torch.zeros(4, 7), ()).picture()
