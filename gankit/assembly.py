@@ -274,9 +274,8 @@ def _range_misfits(generator: nn.Module, facts: Facts) -> list[str]:
 
 
 def _range(limits: tuple[float, float]) -> str:
-    if limits == UNBOUNDED:
-        return "without bounds"
-    return f"in [{limits[0]:g}, {limits[1]:g}]"
+    low, high = limits
+    return "without bounds" if limits == UNBOUNDED else f"in [{low:g}, {high:g}]"
 
 
 def _shape_misfit(
@@ -292,9 +291,8 @@ def _shape_misfit(
             return []
         return [f"the {role} cannot take its input: {' '.join(str(error).split())}"]
     made = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output)
-    if made == wanted:
-        return []
-    return [f"the {role} gives the shape {made} for a batch of {_TRIAL}, not {wanted}"]
+    said = f"the {role} gives the shape {made} for a batch of {_TRIAL}, not {wanted}"
+    return [] if made == wanted else [said]
 
 
 def _device_of(network: nn.Module) -> torch.device:

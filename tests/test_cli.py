@@ -220,7 +220,7 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
     "no image": (["generator.use=dcgan"], ["dcgan works on images (C, H, W)"]),
     "wrong range of output": (
         ["generator.output=tanh"],
-        ["values in [-1, 1], and the data set has values in no bounds"],
+        ["values in [-1, 1], and the data set has values without bounds"],
     ),
     "no folder": (
         ["dataset.use=image-folder", "dataset.root=gone"],
@@ -493,6 +493,15 @@ def test_a_finished_run_that_is_resumed_stays_as_it_was(
     assert "done: 6 steps" in capsys.readouterr().out
 
 
+def test_a_resumed_run_keeps_what_was_overridden(recipe: str, capsys: Capture) -> None:
+    """To resume it once more needs no second telling."""
+    assert run(["train", recipe, "train.steps=2"]) == 0
+    assert run(["resume", "runs/tiny-1", "train.steps=4"]) == 0
+    assert run(["resume", "runs/tiny-1", "--json"]) == 0
+    *_, first, last = capsys.readouterr().out.splitlines()
+    assert json.loads(first)["steps"] == json.loads(last)["step"] == 4
+
+
 def test_lines_that_a_resumed_run_writes_again_are_dropped(recipe: str) -> None:
     """Those after the checkpoint, and a last line that was cut off."""
     assert run(["train", recipe, "train.steps=5", "train.checkpoint_every=2"]) == 0
@@ -519,6 +528,9 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(
         said = captured.err + captured.out
         assert "00000006' is damaged: weights.safetensors is not what was writ" in said
         assert "going on from runs/tiny-1/checkpoints/00000004" in said
+    weights.unlink()
+    assert run(["sample", "runs/tiny-1"]) == 0
+    assert "00000006' is damaged: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -251,6 +251,7 @@ ALL_BAD: dict[str, dict[str, Any]] = {
     "half-gan": {"code": yields(ODD, "1 / 0")},
     "commands-gan": {"code": yields("1 / 0", hook="gankit_commands")},
     "nothing-gan": {"code": yields("None", hook="gankit_commands")},
+    "silent-gan": {"code": yields("Command('x', 'y:z', None)", hook="gankit_commands")},
 }
 FAILED = set(ALL_BAD) - {"same-gan", "twin-gan"}
 
