@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FEATURES = 1024
 
 _SIDE = 224  # pixels that the weights were trained at
-_CHUNK = 64  # images looked at together: 1.5 GB of activations
+_CHUNK = 64  # images looked at together
 
 
 @torch.no_grad()
@@ -52,7 +52,7 @@ def features_of(
 
 def _load(device: torch.device) -> tuple[nn.Module, Callable[[Tensor], Any]]:
     """Return the network up to its features, and what its input must pass."""
-    from torchvision.models import (  # type: ignore[import-untyped] # it has none
+    from torchvision.models import (  # type: ignore[import-untyped] # no types
         GoogLeNet_Weights,
         googlenet,
     )
