@@ -156,8 +156,7 @@ def read(path: Path) -> Checkpoint:
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-        # the first checkpoints had no digest of their manifest
-        if manifest.pop("digest", None) not in (None, _digest_of(manifest)):
+        if manifest.pop("digest") != _digest_of(manifest):
             raise ValueError(f"{MANIFEST} is not what was written")
         for name in (WEIGHTS, STATE):
             if _digest(path / name) != manifest["files"][name]:

@@ -14,7 +14,7 @@ from attrs import field, frozen
 from gankit.errors import PartError, PluginError, RecipeError, listed, nearest
 from gankit.overrides import override, parse_overrides
 from gankit.plugins import core_version, discover
-from gankit.registry import Entry, Registry, names
+from gankit.registry import Entry, Registry
 from gankit.settings import (
     PLAYERS,
     Noise,
@@ -43,9 +43,9 @@ class Use:
         """Call the part's factory."""
         return self.entry.factory(*given, **self.options)
 
-    def as_table(self, name: str) -> dict[str, Any]:
-        """Return the block that a recipe would hold."""
-        return {"use": name, **unstructure(self.options)}
+    def as_table(self) -> dict[str, Any]:
+        """Return the block, with the long name, which no new plugin makes ambiguous."""
+        return {"use": self.entry.name, **unstructure(self.options)}
 
 
 @frozen(kw_only=True)
@@ -82,19 +82,16 @@ class Recipe:
 
         Reading the table again gives an equal recipe.
         """
-        of = dict(
-            zip(self.registry.entries(), names(self.registry.entries()), strict=True)
-        )
         table: dict[str, Any] = {"description": self.description}
         files = [str(path) for path in self.registry.plugins.files]
         table |= {"plugins": files} if files else {}
         for key in (*NEEDED, "conditioner"):
             use = getattr(self, key)
             if use is not None:
-                table[key] = use.as_table(of[use.entry])
+                table[key] = use.as_table()
         for key in LISTS:
             uses = getattr(self, key)
-            table |= {key: [u.as_table(of[u.entry]) for u in uses]} if uses else {}
+            table |= {key: [u.as_table() for u in uses]} if uses else {}
         table["noise"] = block_table(self.noise)
         mine, theirs = (self.optimizers[player].as_table() for player in PLAYERS)
         table["optimizer"] = (

@@ -39,7 +39,7 @@ class Metrics:
         if not run.due(run.assembly.train.log_every):
             return
         seconds = round(time.monotonic() - run.started, 3)
-        line = {"step": report.step, "seconds": seconds, **report.values()}
+        line = {"seconds": seconds, **report.as_json()}
         path = _folder(run) / "metrics.jsonl"
         try:
             with path.open("a", encoding="utf-8") as file:

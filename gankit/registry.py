@@ -75,8 +75,9 @@ class Registry:
             self._take(plugin, things, self._new_kinds)
         for plugin, things in yielded:
             self._take(plugin, things, self._new_entries)
+        whole = [p for p in loaded if p.name not in {f.plugin for f in self._failures}]
         self.commands: tuple[Command, ...] = tuple(
-            command for p in loaded for command in self._yielded(p, "commands", Command)
+            command for p in whole for command in self._yielded(p, "commands", Command)
         )
 
     @property
@@ -155,9 +156,14 @@ class Registry:
                 known = " or ".join(cls.__name__ for cls in wanted)
                 raise TypeError(f"gankit_{what} yielded {strange[0]!r}, not a {known}")
         except (Exception, SystemExit) as error:  # a stranger's code may raise anything
-            self._failures.append(Failure(plugin.name, plugin.source, what, error))
+            self._fail(plugin, what, error)
             return []
         return things
+
+    def _fail(self, plugin: Plugin, stage: str, error: BaseException) -> None:
+        """Remember why, and take back the plugin's hooks: all of it or nothing."""
+        self._failures.append(Failure(plugin.name, plugin.source, stage, error))
+        self.plugins.manager.unregister(plugin.module)
 
     def _take(
         self,
@@ -171,7 +177,7 @@ class Registry:
         try:
             take(plugin, things)
         except ValueError as error:
-            self._failures.append(Failure(plugin.name, plugin.source, "parts", error))
+            self._fail(plugin, "parts", error)
 
     def _new_kinds(self, plugin: Plugin, things: list[Part | Kind]) -> None:
         new = [thing for thing in things if isinstance(thing, Kind)]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from attrs import frozen
 
-from gankit.options import NonNegative, Positive
+from gankit.options import NonNegative, Positive, Range
 
 Unit = Literal["steps", "epochs"]
+Factor = Annotated[float, Range(above=0, at_most=1)]
 
 
 class Schedule(Protocol):
@@ -31,7 +32,7 @@ class Exponential:
         unit: what time is counted in.
     """
 
-    factor: Positive
+    factor: Factor
     floor: NonNegative = 0.0
     unit: Unit = "steps"
 
@@ -73,7 +74,7 @@ class Stepwise:
         unit: what time is counted in.
     """
 
-    factor: Positive
+    factor: Factor
     every: Positive
     unit: Unit = "steps"
 

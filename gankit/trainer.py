@@ -38,6 +38,11 @@ class Report:
         """Return the measurements as numbers."""
         return {name: float(value) for name, value in self.measurements.items()}
 
+    def as_json(self) -> dict[str, float | None]:
+        """Return the step and its numbers; None for what is not finite, as in JSON."""
+        finite = {k: v if math.isfinite(v) else None for k, v in self.values().items()}
+        return {"step": self.step, **finite}
+
 
 @define(eq=False)
 class Run:

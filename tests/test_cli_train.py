@@ -32,7 +32,7 @@ def test_a_run_folder_holds_recipe_metrics_samples_and_checkpoints(
     assert samples == ["00000003.png", "00000006.png"]
     checkpoints = sorted(path.name for path in (folder / "checkpoints").iterdir())
     assert checkpoints == ["00000004", "00000006"]
-    assert 'use = "hinge"' in (folder / "recipe.toml").read_text("utf-8")
+    assert 'use = "gankit-losses/hinge"' in (folder / "recipe.toml").read_text("utf-8")
 
 
 def test_training_says_where_the_run_is_and_what_to_do_next(
@@ -70,7 +70,7 @@ def test_on_a_terminal_there_is_a_live_line(
     monkeypatch.setenv("COLUMNS", "160")
     assert run(["train", recipe, "train.steps=2"]) == 0
     shown = " ".join(capsys.readouterr().err.split())
-    for word in ("2/2", "steps/s", "D loss", "G loss", "D(x)", "D(G(z))"):
+    for word in ("2/2", "steps/s", " D ", " G ", "D(x)", "D(G(z))"):
         assert word in shown
 
 

@@ -11,17 +11,19 @@ from typing import Self
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from gankit.hookspecs import hookimpl
 from gankit.trainer import Report, Run
 
 _SHOWN = {
-    "loss/discriminator": "D loss",
-    "loss/generator": "G loss",
+    "loss/discriminator": "D",
+    "loss/generator": "G",
     "D(x)": "D(x)",
     "D(G(z))": "D(G(z))",
 }
 _EVERY = 0.5  # seconds between two refreshes of a terminal
+_WIDE = 100  # columns of a terminal that has room for a bar
 
 
 def watcher() -> Live | Lines:
@@ -46,7 +48,7 @@ class _Rate:
 def _numbers(report: Report, rate: float) -> str:
     values = report.values()
     shown = [
-        f"{word} {values[key]:.3f}" for key, word in _SHOWN.items() if key in values
+        f"{word} {values[key]:.2f}" for key, word in _SHOWN.items() if key in values
     ]
     return "  ".join([f"{rate:.1f} steps/s", *shown])
 
@@ -65,7 +67,9 @@ def _told(run: Run) -> list[str]:
         )
     notes = (*run.notes, *getattr(run.game.conditioner, "notes", ()))
     lines += [f"note: {note}" for note in notes]
-    return [*lines, *(f"warning: {failure}" for failure in run.plugins.failures)]
+    recipe = run.assembly.recipe
+    failures = recipe.registry.failures if recipe else run.plugins.failures
+    return [*lines, *(f"warning: {failure}" for failure in failures)]
 
 
 class Lines:
@@ -123,7 +127,7 @@ class JsonLines(Lines):
     def gankit_after_step(self, run: Run, report: Report) -> None:
         """Write a line for a step that is due."""
         if run.due(run.assembly.train.log_every):
-            click.echo(json.dumps({"step": report.step, **report.values()}))
+            click.echo(json.dumps(report.as_json()))
 
 
 class Live:
@@ -131,12 +135,13 @@ class Live:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
+        bar = [BarColumn(bar_width=20)] if self._console.width >= _WIDE else []
         self._bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            *bar,
             TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
-            TextColumn("{task.fields[numbers]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[numbers]}", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True),
             console=self._console,
         )
         self._rate = _Rate()
