@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from gankit import checkpoint, runs
@@ -16,6 +17,7 @@ from gankit.assembly import Assembly, assemble, assemble_generator
 from gankit.checkpoint import Checkpoint
 from gankit.data import Progress
 from gankit.device import resolve_device
+from gankit.errors import DeviceError
 from gankit.game import NoiseSource
 from gankit.plugins import discover
 from gankit.recipe import Recipe, read_recipe
@@ -37,6 +39,9 @@ def train(
     progress: Progress = lambda done, total, text: None,
 ) -> Run:
     """Train a recipe, by name, path or table, or parts that are assembled already.
+
+    Parts without a recipe leave checkpoints in the run folder, but no recipe, so that
+    :func:`resume` and :func:`load` cannot build them again: draw from ``run.sampler``.
 
     Args:
         source: what to train.
@@ -63,9 +68,12 @@ def train(
         folder_of(recipe, out)
         assembly = assemble(recipe)
     folder = folder_of(assembly.recipe, out)
-    run = prepare(assembly, found, folder=folder, progress=progress)
-    runs.create(folder, assembly.recipe)
-    return _play(run, watchers)
+    with _memory_explained():
+        run = prepare(assembly, found, folder=folder, progress=progress)
+        # reading the data may take minutes, in which another run may take the folder
+        run.folder = folder_of(assembly.recipe, out)
+        runs.create(run.folder, assembly.recipe)
+        return _play(run, watchers)
 
 
 def resume(
@@ -93,17 +101,18 @@ def resume(
     """
     folder = Path(folder)
     recipe, found, damaged = _reopened(folder, overrides, plugins, disable)
-    run = prepare(
-        assemble(recipe),
-        recipe.registry.plugins,
-        folder=folder,
-        resumed=found,
-        progress=progress,
-    )
-    run.notes = _passed_over(damaged, found)
-    if overrides:
-        runs.rewrite_recipe(folder, recipe)
-    return _play(run, watchers)
+    with _memory_explained():
+        run = prepare(
+            assemble(recipe),
+            recipe.registry.plugins,
+            folder=folder,
+            resumed=found,
+            progress=progress,
+        )
+        run.notes = _passed_over(damaged, found)
+        if overrides:
+            runs.rewrite_recipe(folder, recipe)
+        return _play(run, watchers)
 
 
 def load(
@@ -174,7 +183,8 @@ def _passed_over(damaged: tuple[str, ...], found: Checkpoint) -> tuple[str, ...]
 
 
 def _play(run: Run, watchers: Mapping[str, object] | None) -> Run:
-    watching = [*recorders(), *(watchers or {}).items()]
+    every = [*recorders(), *(watchers or {}).items()]
+    watching = [(name, thing) for name, thing in every if name not in run.plugins.off]
     observers(watching, run.plugins)
     try:
         with _stopped_by_signals(run):
@@ -183,6 +193,21 @@ def _play(run: Run, watchers: Mapping[str, object] | None) -> Run:
         for _, thing in watching:
             run.plugins.manager.unregister(thing)
     return run
+
+
+@contextmanager
+def _memory_explained() -> Iterator[None]:
+    """Say what to do when memory runs out; torch only says that it did."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        known = isinstance(error, torch.OutOfMemoryError)
+        if not known and "can't allocate memory" not in str(error):
+            raise
+        raise DeviceError(
+            f"the memory ran out: {str(error).splitlines()[0]}; lower train.batch_size "
+            "or the networks' widths, or set train.data to 'streamed'"
+        ) from error
 
 
 @contextmanager

@@ -12,8 +12,7 @@ from attrs import frozen
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from gankit.data import Data
-from gankit.errors import BrokenItem, DataError
+from gankit.data import Data, whole_sample
 from gankit.parts import Dataset
 from gankit.plugins import import_file
 from gankit.randomness import generator
@@ -139,13 +138,7 @@ class _Readable:
         self._plugin_files = tuple(plugin_files)
 
     def __getitem__(self, position: int) -> tuple[Tensor, int]:
-        for offset in range(len(self._indices)):
-            place = (position + offset) % len(self._indices)
-            try:
-                return self._dataset[int(self._indices[place])].sample, place
-            except BrokenItem:
-                continue
-        raise DataError("no item of the data set can be read any more")
+        return whole_sample(self._dataset, self._indices, position)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a spawned worker must know a local plugin's module before it unpickles

@@ -92,14 +92,14 @@ def save(
     final = folder / f"{step:08d}"
     aside = folder / f".{final.name}.partial"
     weights = {
-        f"{name}/{key}": tensor.detach().contiguous()
+        f"{name}/{key}": tensor.detach().cpu().clone().contiguous()
         for name, network in networks.items()
         for key, tensor in network.state_dict().items()
     }
     try:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
-        save_file({k: t.clone() for k, t in weights.items()}, aside / WEIGHTS)
+        save_file(weights, aside / WEIGHTS)
         torch.save({k: v.state_dict() for k, v in stateful.items()}, aside / STATE)
         manifest = {
             "step": step,
@@ -218,7 +218,13 @@ def restore(
     for name, network in networks.items():
         network.load_state_dict(weights.get(name, {}))
     for name, thing in stateful.items():
-        thing.load_state_dict(state[name])
+        try:
+            thing.load_state_dict(state[name])
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"the checkpoint {str(found.path)!r} cannot be taken up: the state of "
+                f"{name} is of another kind ({error}); resume with the recipe as it was"
+            ) from error
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:

@@ -60,8 +60,8 @@ class Data:
         """Return samples as the game sees them, float32 (B, *sample), on the device."""
         if self.store is not None:
             return self.prepared(self.store[positions.to(self.store.device)], rng)
-        items = [self.dataset[int(self.indices[p])].sample for p in positions]
-        return self.prepared(torch.stack(items).to(self.device), rng)
+        read = [whole_sample(self.dataset, self.indices, int(p))[0] for p in positions]
+        return self.prepared(torch.stack(read).to(self.device), rng)
 
     def tokens_at(self, positions: Tensor) -> Tensor | None:
         """Return the tokens at positions, (B, ...), on the device."""
@@ -176,6 +176,23 @@ def read_data(
         indices=torch.tensor(indices),
         store=torch.stack(samples).to(device) if resident else None,
     )
+
+
+def whole_sample(
+    dataset: Dataset, indices: Tensor, position: int
+) -> tuple[Tensor, int]:
+    """Read the sample at a position, or the next one that is whole, and its position.
+
+    Raises:
+        DataError: none is.
+    """
+    for offset in range(len(indices)):
+        place = (position + offset) % len(indices)
+        try:
+            return dataset[int(indices[place])].sample, place
+        except BrokenItem:
+            continue
+    raise DataError("no item of the data set can be read any more")
 
 
 def _reader(dataset: Dataset, resident: bool) -> Callable[[int], _Read | BrokenItem]:

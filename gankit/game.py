@@ -90,13 +90,13 @@ class Game:
         else:
             self.rounds += [(self.discriminator,)] * settings.discriminator_updates
             self.rounds.append((self.generator,))
-        self._batches = sum(self.discriminator in movers for movers in self.rounds)
+        self.batches = sum(self.discriminator in movers for movers in self.rounds)
 
     def play(self, index: int) -> dict[str, Tensor]:
         """Play one step; return its measurements, scalars still on the device."""
         measurements: dict[str, Tensor] = {}
         batch = None
-        number = index * self._batches
+        number = index * self.batches
         for turn, movers in enumerate(self.rounds):
             if batch is None or self.discriminator in movers:
                 batch = self.feed.batch(number)
@@ -119,7 +119,7 @@ class Game:
 
     def epochs(self, index: int) -> float:
         """Return how often the data has been passed over before a step."""
-        return index * self._batches * self.feed.batch_size / len(self.feed.data)
+        return index * self.batches * self.feed.batch_size / len(self.feed.data)
 
     def networks(self) -> dict[str, nn.Module]:
         """Name every module whose weights are saved."""

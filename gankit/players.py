@@ -52,6 +52,12 @@ class Player:
         self.scaler = scaler
         self._settings = optimizer
 
+    def apply_options(self) -> None:
+        """Set the optimiser's options anew, after a checkpoint has set the old ones."""
+        options = self._settings.options
+        for group in self.optimizer.param_groups:
+            group.update({k: v for k, v in options.items() if group[k] != v})
+
     def backward(self, loss: Tensor, *, keep_graph: bool) -> None:
         """Accumulate the loss's gradient in the parameters of this player alone."""
         torch.autograd.backward(

@@ -63,6 +63,7 @@ class Plugins:
     failures: tuple[Failure, ...]
     disabled: tuple[str, ...]
     files: tuple[Path, ...]
+    off: frozenset[str] = frozenset()  # every name that was asked to be left out
 
     def call(self, hook: str, **context: object) -> None:
         """Call a hook of every plugin; an error says which plugin raised it.
@@ -113,7 +114,9 @@ def discover(files: Iterable[str | Path] = (), disable: Iterable[str] = ()) -> P
     for path in paths:
         if path.stem not in off:
             loaded.append(_load_file(manager, path))
-    return Plugins(manager, tuple(loaded), tuple(failures), tuple(skipped), paths)
+    return Plugins(
+        manager, tuple(loaded), tuple(failures), tuple(skipped), paths, frozenset(off)
+    )
 
 
 def resolve(target: str) -> Any:

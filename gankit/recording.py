@@ -31,7 +31,14 @@ class Metrics:
             return
         lines = path.read_text("utf-8").splitlines()
         kept = [line for line in lines if _step_of(line) <= run.step]
-        path.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+        if len(kept) == len(lines):
+            return
+        aside = path.with_name(f".{path.name}.partial")
+        try:
+            aside.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+            aside.replace(path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
 
     @hookimpl
     def gankit_after_step(self, run: Run, report: Report) -> None:
@@ -77,6 +84,11 @@ class Checkpoints:
     def __init__(self) -> None:
         self._saved = -1
 
+    @hookimpl
+    def gankit_before_run(self, run: Run) -> None:
+        """Where a run goes on, a checkpoint is there already."""
+        self._saved = run.step or -1
+
     @hookimpl(trylast=True)
     def gankit_after_step(self, run: Run) -> None:
         """Save a step that is due."""
@@ -113,7 +125,7 @@ class TensorBoard:
         """Open the events file."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(_folder(run)), purge_step=run.step)
+        self._writer = SummaryWriter(str(_folder(run)), purge_step=run.step + 1)
 
     @hookimpl
     def gankit_after_step(self, run: Run, report: Report) -> None:

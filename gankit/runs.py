@@ -58,7 +58,13 @@ def create(folder: Path, recipe: Recipe | None) -> None:
         (folder / "samples").mkdir(exist_ok=True)
         (folder / "checkpoints").mkdir(exist_ok=True)
         if recipe is not None:
-            (folder / RECIPE).write_text(tomli_w.dumps(recipe.as_table()), "utf-8")
+            with (folder / RECIPE).open("x", encoding="utf-8") as file:
+                file.write(tomli_w.dumps(recipe.as_table()))
+    except FileExistsError:
+        raise RunError(
+            f"another run has taken the folder {str(folder)!r} meanwhile; "
+            "choose another with --out"
+        ) from None
     except OSError as error:
         raise cannot_write(folder, error) from error
 
@@ -81,8 +87,8 @@ def cannot_write(path: Path, error: Exception) -> RunError:
     """Turn an error of the operating system into one that says what to do."""
     reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
     return RunError(
-        f"cannot write {str(path)!r}: {reason}; free some space or "
-        "choose another folder with --out; what was saved before is whole"
+        f"cannot write {str(path)!r}: {reason}; free some space "
+        "or choose another place for it; what was saved before is whole"
     )
 
 

@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from gankit.errors import listed, nearest
 from gankit.options import Count, NonNegative, Option, Positive, Whole, options_of
-from gankit.schedules import SCHEDULES, Schedule
+from gankit.schedules import SCHEDULES, Linear, Schedule
 from gankit.structuring import structure, structure_options, unstructure
 
 PLAYERS = ("generator", "discriminator")
@@ -135,6 +135,15 @@ def structure_optimizer(
     }
     if len(problems) == before:
         problems += [f"{path}: {fault}" for fault in _faults(use, options)]
+        for key, planned in schedule.items():
+            where = f"{path}.schedule.{key}"
+            last = options | {key: planned(options[key], float(1 << 62))}
+            problems += [f"{where}: {fault}" for fault in _faults(use, last)]
+            if isinstance(planned, Linear) and planned.start >= planned.end:
+                problems.append(
+                    f"{where}.start: {planned.start:g} is not before the end, "
+                    f"{planned.end:g}"
+                )
     if len(problems) > before:
         return None
     return Optimizer(use=use, options=options, clip=clip, schedule=schedule)

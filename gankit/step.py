@@ -86,8 +86,9 @@ class Step:
     @cached_property
     def fake(self) -> Tensor:
         """Generated samples for ``noise`` and ``condition``, (B, *sample)."""
+        noise, condition = self.noise, self.condition  # the latter keeps its graph
         with torch.set_grad_enabled(self._generator_moves):
-            return self.generate(self.noise, self.condition)
+            return self.generate(noise, condition)
 
     @cached_property
     def real_logits(self) -> Tensor:

@@ -17,7 +17,7 @@ from gankit.batches import Feed
 from gankit.checkpoint import Checkpoint
 from gankit.data import Data, Progress, read_data
 from gankit.device import Precision, resolve_device
-from gankit.errors import GankitError, UsageError
+from gankit.errors import DataError, GankitError, UsageError
 from gankit.game import Game
 from gankit.parts import Conditioner
 from gankit.plugins import Plugins
@@ -121,6 +121,8 @@ class Run:
             device=self.game.device,
             parts=self.parts,
         )
+        for player in (self.game.generator, self.game.discriminator):
+            player.apply_options()
         self.step = found.step
 
     def train(self) -> None:
@@ -198,7 +200,8 @@ def prepare(
         _sample_conditions(assembly.conditioner, data, train.samples),
         device,
     )
-    steps = train.steps or math.ceil((train.epochs or 0) / game.epochs(1))
+    passes = (train.epochs or 0) * len(data)
+    steps = train.steps or math.ceil(passes / (game.batches * train.batch_size))
     run = Run(
         assembly=assembly,
         game=game,
@@ -218,6 +221,14 @@ def _introduce(
 ) -> None:
     """Show the data to the parts that learn from it before the game begins."""
     seed = assembly.train.seed
+    mismatch = getattr(assembly.loss, "needs_mismatch", False)
+    labels = data.labels
+    if mismatch and labels is not None and bool((labels == labels[0]).all()):
+        raise DataError(
+            f"the loss {type(assembly.loss).__name__} needs conditions of another "
+            "class, and all items that can be read are of one; mend the others, or "
+            "choose another loss"
+        )
     if assembly.conditioner is not None:
         try:
             _condition(assembly.conditioner, data, seed, resumed, progress)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from gankit.cli import run
 from sites import HEAD, yields
@@ -181,3 +183,14 @@ def test_a_second_signal_stops_at_once(recipe: str, plugin_file: WriteFile) -> N
     assert run(["train", recipe, "--plugin", str(path)]) == 1
     assert not list(Path("runs/tiny-1/checkpoints").iterdir())
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_optimisers_option_can_be_changed_on_resumption(recipe: str) -> None:
+    """The checkpoint's own options give way to those that were asked for."""
+    assert run(["train", recipe, "train.steps=2"]) == 0
+    assert run(["resume", "runs/tiny-1", "train.steps=3", "optimizer.lr=0.0"]) == 0
+    folders = sorted(Path("runs/tiny-1/checkpoints").iterdir())
+    before, after = (load_file(f / "weights.safetensors") for f in folders)
+    played = [name for name in before if not name.startswith("average/")]
+    assert len(played) > 4
+    assert all(torch.equal(before[name], after[name]) for name in played)

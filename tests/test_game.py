@@ -344,3 +344,38 @@ def test_augmentations_touch_everything_that_is_judged_and_nothing_else() -> Non
     shapes.clear()
     run.game.play(0)
     assert shapes == [(8, 2)] * 3  # real and fake for one player, fake for the other
+
+
+def test_a_conditioner_learns_whatever_a_loss_looks_at_first() -> None:
+    """Fakes are made without a graph; the condition that they share keeps its."""
+
+    @frozen
+    class FakeFirst:
+        def discriminator(self, step: Any) -> Tensor:
+            return softplus(step.fake_logits - step.real_logits).mean()
+
+        def generator(self, step: Any) -> Tensor:
+            return softplus(step.real_logits - step.fake_logits).mean()
+
+    @frozen
+    class RealFirst(FakeFirst):
+        def discriminator(self, step: Any) -> Tensor:
+            return softplus(-(step.real_logits - step.fake_logits)).mean()
+
+    learnt = []
+    for loss in (FakeFirst(), RealFirst()):
+        conditioner = Labels()
+        torch.manual_seed(0)
+        torch.nn.init.normal_(conditioner.table.weight)
+        run = make_run(conditioner=conditioner, loss=loss)
+        run.game.play(0)
+        learnt.append(conditioner.table.weight.detach().clone())
+    assert torch.equal(*learnt)
+
+
+def test_the_number_of_steps_in_an_epoch_is_exact() -> None:
+    """Passes times items over batch size, rounded up once; not off by rounding."""
+    for count, batch, epochs in ((20, 4, 3), (98, 7, 3), (49, 7, 1), (94, 2, 3)):
+        train = {"steps": None, "epochs": epochs, "batch_size": batch}
+        run = make_run(dataset=Numbers(count), train=train)
+        assert run.steps == -(-epochs * count // batch)

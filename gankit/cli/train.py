@@ -90,12 +90,13 @@ def _played(play: Callable[..., Any], *, as_json: bool) -> int:
     with shown:
         run = play(watchers={"gankit.progress": shown}, progress=shown.progress)
     folder = str(run.folder)
+    stopped = run.stopping if run.step < run.steps else ""
     if as_json:
-        end = {"run": folder, "step": run.step, "stopped": run.stopping or None}
+        end = {"run": folder, "step": run.step, "stopped": stopped or None}
         click.echo(json.dumps(end))
-    elif run.stopping:
+    elif stopped:
         click.echo(
-            f"stopped by {run.stopping} at step {run.step:,}, and saved; go on with "
+            f"stopped by {stopped} at step {run.step:,}, and saved; go on with "
             f"`gankit resume {folder}`"
         )
     else:
@@ -103,4 +104,4 @@ def _played(play: Callable[..., Any], *, as_json: bool) -> int:
             f"done: {run.step:,} steps; pictures in {run.folder / 'samples'}; "
             f"more with `gankit sample {folder}`"
         )
-    return 1 if run.stopping else 0
+    return 1 if stopped else 0

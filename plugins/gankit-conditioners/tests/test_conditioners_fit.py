@@ -27,6 +27,7 @@ class Swatches:
 
     facts = Facts((3, 8, 8), captioned=True)
     labels: Tensor | None = None
+    pixel_range = (-1.0, 1.0)
 
     def __init__(self, colours: tuple[str, ...] = COLOURS) -> None:
         self.captions = [(f"a {c} swatch", f"it is all {c}") for c in colours]

@@ -22,6 +22,7 @@ class Plain:
     """One plain image of each corner of the RGB cube, with its name."""
 
     labels: Tensor | None = None
+    pixel_range = (-1.0, 1.0)
     captions = tuple((f"all {colour}",) for colour in COLOURS)
 
     def __init__(self, channels: tuple[int, ...] = (0, 1, 2)) -> None:

@@ -40,6 +40,10 @@ class Data(Protocol):
     def captions(self) -> Sequence[Sequence[str]]:
         """The captions of all items."""
 
+    @property
+    def pixel_range(self) -> tuple[float, float]:
+        """The values of black and of white in `samples`."""
+
     def __len__(self) -> int: ...
 
     def samples(self, indices: Tensor, rng: torch.Generator | None) -> Tensor:

@@ -44,7 +44,8 @@ def features_of(
     rows = []
     for start in range(0, len(data), _CHUNK):
         items = torch.arange(start, min(start + _CHUNK, len(data)))
-        images = (data.samples(items, None) + 1) / 2  # (B, C, H, W) within [0, 1]
+        low, high = data.pixel_range
+        images = (data.samples(items, None) - low) / (high - low)  # within [0, 1]
         rows.append(network(prepare(images.expand(-1, 3, -1, -1))).cpu())
         progress(start + len(items), len(data), "GoogLeNet features of the images")
     return torch.cat(rows)
