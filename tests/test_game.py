@@ -350,17 +350,14 @@ def test_a_conditioner_learns_whatever_a_loss_looks_at_first() -> None:
     """Fakes are made without a graph; the condition that they share keeps its."""
 
     @frozen
-    class FakeFirst:
-        def discriminator(self, step: Any) -> Tensor:
-            return softplus(step.fake_logits - step.real_logits).mean()
-
-        def generator(self, step: Any) -> Tensor:
-            return softplus(step.real_logits - step.fake_logits).mean()
+    class RealFirst(Logistic):
+        pass
 
     @frozen
-    class RealFirst(FakeFirst):
+    class FakeFirst(Logistic):
         def discriminator(self, step: Any) -> Tensor:
-            return softplus(-(step.real_logits - step.fake_logits)).mean()
+            fake = softplus(step.fake_logits).mean()
+            return softplus(-step.real_logits).mean() + fake
 
     learnt = []
     for loss in (FakeFirst(), RealFirst()):
