@@ -116,7 +116,8 @@ class Dataset(Protocol):
     as stored, (B, *stored), into (B, *facts.sample_shape), of the same dtype, on the
     training device, with all its randomness from ``rng``: random crops and mirrors.
     ``annotation(index)``, giving (label, captions), spares reading the samples of a set
-    that is streamed. ``skipped``, lines such as ``"a.jpg: no caption"``, is shown.
+    that is streamed, and promises that all of them can be read. ``skipped``, lines such
+    as ``"a.jpg: no caption"``, is shown.
     """
 
     @property

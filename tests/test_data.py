@@ -89,9 +89,11 @@ def test_pixels_are_scaled_to_the_range_of_the_generator() -> None:
         assert samples == pytest.approx(values, abs=1e-6)
 
 
-def test_broken_items_are_skipped_and_counted() -> None:
+@pytest.mark.parametrize("mode", ["resident", "streamed"])
+def test_broken_items_are_skipped_and_counted(mode: str) -> None:
     """What is left is numbered through, with the labels of what is left."""
-    data = read_data(Numbers(10, classes=2, broken=(0, 3)), device=CPU)
+    dataset = Numbers(10, classes=2, broken=(0, 3))
+    data = read_data(dataset, device=CPU, mode=mode)
     assert len(data) == 8
     assert data.samples(torch.arange(8))[:, 0].tolist() == [1, 2, 4, 5, 6, 7, 8, 9]
     assert data.labels is not None
@@ -99,10 +101,12 @@ def test_broken_items_are_skipped_and_counted() -> None:
     assert [line[:6] for line in data.skipped] == ["item 0", "item 3"]
 
 
-def test_a_set_that_is_mostly_broken_is_refused() -> None:
+@pytest.mark.parametrize("mode", ["resident", "streamed"])
+def test_a_set_that_is_mostly_broken_is_refused(mode: str) -> None:
     """The message counts them, names some and says what to do."""
+    dataset = Numbers(10, broken=(0, 1, 2, 3, 4))
     with pytest.raises(DataError, match=r"5 of 10 items.*item 0.*mend or remove"):
-        read_data(Numbers(10, broken=(0, 1, 2, 3, 4)), device=CPU)
+        read_data(dataset, device=CPU, mode=mode)
 
 
 def test_an_empty_set_is_refused() -> None:

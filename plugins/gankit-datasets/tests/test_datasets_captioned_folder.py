@@ -68,7 +68,7 @@ def test_lines_of_a_file(tmp_path):
         ("one", "two", "three"),
     ]
     assert data[0].sample.shape == (3, 8, 8)
-    assert data.annotation(2) == (None, ("one", "two", "three"))
+    assert (data[2].label, data[2].captions) == (None, ("one", "two", "three"))
     assert data.skipped == []
 
 

@@ -57,7 +57,7 @@ def test_sub_folders_are_classes_to_any_depth(tmp_path):
         (1, 1),
         (2, 1),
     ]
-    assert data.annotation(0) == (0, ())
+    assert (data[0].label, data[0].captions) == (0, ())
     assert image_folder(root=tmp_path, labels="none").facts.classes is None
 
 

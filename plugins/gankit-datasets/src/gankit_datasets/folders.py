@@ -78,13 +78,9 @@ class PictureFolder:
 
     def __getitem__(self, index: int) -> Item:
         sample = self._look.read(self._root / self._entries[index].image)
-        return Item(sample, *self.annotation(index))
-
-    def annotation(self, index: int) -> tuple[int | None, tuple[str, ...]]:
-        """Return an item's label and captions without reading its picture."""
         entry = self._entries[index]
         label = None if entry.label is None else self._indices[entry.label]
-        return label, entry.captions
+        return Item(sample, label, entry.captions)
 
 
 def stored_side(size: int, load_size: int | None) -> int:
