@@ -22,11 +22,10 @@ from gankit.parts import (
     Shapes,
 )
 from gankit.randomness import key
-from gankit.recipe import Recipe, Use
-from gankit.settings import PLAYERS, Noise, Optimizer, Train
+from gankit.recipe import Recipe, Use, contradictions
+from gankit.settings import ADAM, PLAYERS, Noise, Optimizer, Train
 
 _TRIAL = 2  # samples in the pass that checks shapes
-_ADAM = {"lr": 2e-4, "betas": (0.5, 0.999)}
 
 
 @frozen(kw_only=True, eq=False)
@@ -51,14 +50,15 @@ class Assembly:
     augmentations: Sequence[Augmentation] = ()
     noise: Noise = field(factory=Noise)
     optimizers: dict[str, Optimizer] = field(
-        factory=lambda: {p: Optimizer(use="Adam", options=dict(_ADAM)) for p in PLAYERS}
+        factory=lambda: {p: Optimizer(use="Adam", options=dict(ADAM)) for p in PLAYERS}
     )
     recipe: Recipe | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.recipe is not None:
             return  # `assemble` has checked it before anything was allocated
-        problems = _misfits(self.dataset, self.conditioner, self.loss, self.train)
+        problems = contradictions(self.train, self.noise)
+        problems += _misfits(self.dataset, self.conditioner, self.loss, self.train)
         problems += _augmentation_misfits(self.augmentations, self.dataset.facts)
         if not problems:
             shapes = shapes_of(self.dataset.facts, self.noise, self.conditioner)
@@ -175,8 +175,6 @@ def _misfits(
     """Say what of these cannot be, and what would mend it."""
     problems = []
     facts = dataset.facts
-    if (train.steps is None) == (train.epochs is None):
-        problems.append("train: set either steps or epochs")
     if train.batch_size > len(dataset):
         problems.append(
             f"train.batch_size: {train.batch_size} is more than the {len(dataset)} "

@@ -16,6 +16,7 @@ from gankit.overrides import override, parse_overrides
 from gankit.plugins import core_version, discover
 from gankit.registry import Entry, Registry
 from gankit.settings import (
+    ADAM,
     PLAYERS,
     Noise,
     Optimizer,
@@ -200,7 +201,7 @@ def structure_recipe(name: str, table: dict[str, Any], registry: Registry) -> Re
     built["noise"] = structure_block(Noise, table.get("noise", {}), "noise", problems)
     built["train"] = structure_block(Train, table.get("train", {}), "train", problems)
     built["optimizers"] = _optimizers(table.get("optimizer", {}), problems)
-    problems += _contradictions(built["train"], built["noise"])
+    problems += contradictions(built["train"], built["noise"])
     if problems:
         raise RecipeError(f"the recipe {name!r} cannot be followed:", problems)
     return Recipe(name=name, registry=registry, **built)
@@ -228,7 +229,7 @@ def _optimizers(block: Any, problems: list[str]) -> dict[str, Optimizer | None]:
         problems.append(f"optimizer: {block!r} is not a table")
         return {}
     shared = {key: value for key, value in block.items() if key not in PLAYERS}
-    shared = _merged({"use": "Adam", "lr": 2e-4, "betas": [0.5, 0.999]}, shared)
+    shared = _merged({"use": "Adam", **ADAM}, shared)
     both = structure_optimizer(shared, "optimizer", problems)
     optimizers: dict[str, Optimizer | None] = dict.fromkeys(PLAYERS, both)
     for player in PLAYERS:
@@ -250,7 +251,8 @@ def _merged(block: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _contradictions(train: Train | None, noise: Noise | None) -> list[str]:
+def contradictions(train: Train | None, noise: Noise | None) -> list[str]:
+    """Say which settings, each right by itself, cannot be together."""
     problems = []
     if train and (train.steps is None) == (train.epochs is None):
         problems.append("train: set either steps or epochs")

@@ -13,6 +13,8 @@ from gankit.schedules import SCHEDULES, Linear, Schedule
 from gankit.structuring import structure, structure_options, unstructure
 
 PLAYERS = ("generator", "discriminator")
+# both players' optimiser where nothing is said: Radford et al. 2015, section 4
+ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
 
 
 @frozen(kw_only=True)

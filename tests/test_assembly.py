@@ -422,3 +422,9 @@ def test_parts_given_as_objects_are_left_as_they_were() -> None:
     assert generator.training
     after = generator.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_objects_are_held_to_the_same_settings_as_a_recipe() -> None:
+    """In simultaneous order nobody moves twice, whoever asks for it."""
+    with pytest.raises(MisfitError, match=r"discriminator_updates.*set it to 1"):
+        make_assembly(train={"order": "simultaneous", "discriminator_updates": 2})
