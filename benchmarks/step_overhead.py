@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gankit.assembly import assemble
+from gankit.preparation import prepare
 from gankit.recipe import read_recipe
-from gankit.trainer import Run, prepare
+from gankit.trainer import Run
 
 OVERRIDES = {
     "dataset.use": "shapes",

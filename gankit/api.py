@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from gankit import checkpoint, runs
+from gankit import checkpoint as checkpoints
+from gankit import runs
 from gankit.assembly import Assembly, assemble, assemble_generator
 from gankit.checkpoint import Checkpoint
 from gankit.data import Progress
-from gankit.device import resolve_device
-from gankit.errors import DeviceError
+from gankit.device import exact_arithmetic, resolve_device
+from gankit.errors import DeviceError, RunError
 from gankit.game import NoiseSource
 from gankit.plugins import discover
+from gankit.preparation import prepare
+from gankit.processes import Processes, joined, restarted
 from gankit.recipe import Recipe, read_recipe
 from gankit.recording import recorders
+from gankit.restoring import changed_versions, choose, load_weights
 from gankit.sampling import Sampler
-from gankit.trainer import Run, observers, prepare
+from gankit.trainer import Run, observers
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -56,24 +61,32 @@ def train(
         UsageError: the recipe, its parts, the data, the device or the folder is at
             fault; nothing has been written then.
     """
-    if isinstance(source, Assembly):
-        assembly, found = source, discover(plugins, disable)
-    else:
-        recipe = (
-            source
-            if isinstance(source, Recipe)
-            else read_recipe(source, overrides, plugins=plugins, disable=disable)
-        )
-        found = recipe.registry.plugins
-        folder_of(recipe, out)
-        assembly = assemble(recipe)
-    folder = folder_of(assembly.recipe, out)
-    with _memory_explained():
-        run = prepare(assembly, found, folder=folder, progress=progress)
-        # reading the data may take minutes, in which another run may take the folder
-        run.folder = folder_of(assembly.recipe, out)
-        runs.create(run.folder, assembly.recipe)
-        return _play(run, watchers)
+    with joined() as processes:
+        if out is not None and restarted() and processes.broadcast(_begun(Path(out))):
+            return _resumed(
+                Path(out), (), plugins, disable, watchers, progress, processes
+            )
+        check_restartable(out)
+        if isinstance(source, Assembly):
+            assembly, found = source, discover(plugins, disable)
+        else:
+            recipe = (
+                source
+                if isinstance(source, Recipe)
+                else read_recipe(source, overrides, plugins=plugins, disable=disable)
+            )
+            found = recipe.registry.plugins
+            if processes.leads:
+                folder_of(recipe, out)
+            assembly = assemble(recipe)
+        with _explained(), _arithmetic(assembly, processes):
+            run = prepare(assembly, found, processes=processes, progress=progress)
+            if processes.leads:
+                # only now: reading the data may take minutes, in which another run
+                # may take the folder
+                run.folder = folder_of(assembly.recipe, out)
+                runs.create(run.folder, assembly.recipe)
+            return _play(run, watchers)
 
 
 def resume(
@@ -85,7 +98,7 @@ def resume(
     watchers: Mapping[str, object] | None = None,
     progress: Progress = lambda done, total, text: None,
 ) -> Run:
-    """Go on with a run from its latest whole checkpoint.
+    """Go on with a run from its latest whole checkpoint; without any, from the start.
 
     Args:
         folder: the run folder.
@@ -99,25 +112,16 @@ def resume(
     Raises:
         RunError: there is no run, no whole checkpoint, or it is of other parts.
     """
-    folder = Path(folder)
-    recipe, found, damaged = _reopened(folder, overrides, plugins, disable)
-    with _memory_explained():
-        run = prepare(
-            assemble(recipe),
-            recipe.registry.plugins,
-            folder=folder,
-            resumed=found,
-            progress=progress,
+    with joined() as processes:
+        return _resumed(
+            Path(folder), overrides, plugins, disable, watchers, progress, processes
         )
-        run.notes = _passed_over(damaged, found)
-        if overrides:
-            runs.rewrite_recipe(folder, recipe)
-        return _play(run, watchers)
 
 
 def load(
     folder: str | Path,
     *,
+    checkpoint: str | int = "latest",
     device: str = "auto",
     plugins: Iterable[str | Path] = (),
     disable: Iterable[str] = (),
@@ -126,6 +130,7 @@ def load(
 
     Args:
         folder: the run folder.
+        checkpoint: ``"latest"``, ``"best"`` by the metric ``train.best``, or a step.
         device: where to sample.
         plugins: local plugin files, besides those of the recipe.
         disable: plugins to leave out.
@@ -134,15 +139,17 @@ def load(
         RunError: there is no run, or no whole checkpoint.
     """
     folder = Path(folder)
-    recipe, found, damaged = _reopened(folder, (), plugins, disable)
+    path = runs.recipe_file(folder)
+    found, damaged = choose(folder / "checkpoints", checkpoint)
+    recipe = read_recipe(path, plugins=plugins, disable=disable)
     place = resolve_device(device)
     generator, conditioner = assemble_generator(recipe, found.facts)
     weights = found.weights(place)
     learnt = weights.get("average", weights.get("generator", {}))
-    checkpoint.load_weights(generator.to(place), learnt, found.path)
+    load_weights(generator.to(place), learnt, found.path)
     if isinstance(conditioner, nn.Module):
         conditioner.to(place)
-        checkpoint.load_weights(conditioner, weights.get("conditioner", {}), found.path)
+        load_weights(conditioner, weights.get("conditioner", {}), found.path)
     return Sampler(
         generator,
         conditioner,
@@ -166,16 +173,71 @@ def folder_of(recipe: Recipe | None, out: str | Path | None) -> Path:
     return folder
 
 
-def _reopened(
+def check_restartable(out: str | Path | None) -> None:
+    """Refuse a restart by torchrun that could not find the run again.
+
+    Raises:
+        RunError: no folder is named.
+    """
+    if out is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0:
+        raise RunError(
+            "torchrun is to restart this run when it fails (--max-restarts), and the "
+            "restarted run has to find its folder: name it with --out DIR"
+        )
+
+
+def _resumed(
     folder: Path,
     overrides: Iterable[str] | Mapping[str, Any],
     plugins: Iterable[str | Path],
     disable: Iterable[str],
-) -> tuple[Recipe, Checkpoint, tuple[str, ...]]:
+    watchers: Mapping[str, object] | None,
+    progress: Progress,
+    processes: Processes,
+) -> Run:
     path = runs.recipe_file(folder)
-    found, damaged = checkpoint.latest(folder / "checkpoints")
+    found, damaged = processes.broadcast(
+        _reopened(folder) if processes.leads else (None, ())
+    )
     recipe = read_recipe(path, overrides, plugins=plugins, disable=disable)
-    return recipe, found, damaged
+    assembly = assemble(recipe)
+    with _explained(), _arithmetic(assembly, processes):
+        run = prepare(
+            assembly,
+            recipe.registry.plugins,
+            folder=folder if processes.leads else None,
+            resumed=found,
+            processes=processes,
+            progress=progress,
+        )
+        run.notes = _passed_over(damaged, found) if found else ()
+        if found is not None:
+            changed = changed_versions(found, run.parts)
+            run.notes += tuple(
+                f"{line}: the run goes on, but not to the same bits" for line in changed
+            )
+        if overrides and processes.leads:
+            runs.rewrite_recipe(folder, recipe)
+        return _play(run, watchers)
+
+
+def _reopened(folder: Path) -> tuple[Checkpoint | None, tuple[str, ...]]:
+    """Find where a run goes on: at its start, where it was killed before it saved."""
+    if not checkpoints.all_in(folder / "checkpoints"):
+        return None, ()
+    return checkpoints.latest(folder / "checkpoints")
+
+
+def _begun(folder: Path) -> bool:
+    return (folder / runs.RECIPE).is_file()
+
+
+def _arithmetic(
+    assembly: Assembly, processes: Processes
+) -> AbstractContextManager[object]:
+    if assembly.train.reduce == "fast":
+        return nullcontext()
+    return exact_arithmetic(resolve_device(assembly.train.device, processes))
 
 
 def _passed_over(damaged: tuple[str, ...], found: Checkpoint) -> tuple[str, ...]:
@@ -183,7 +245,7 @@ def _passed_over(damaged: tuple[str, ...], found: Checkpoint) -> tuple[str, ...]
 
 
 def _play(run: Run, watchers: Mapping[str, object] | None) -> Run:
-    every = [*recorders(), *(watchers or {}).items()]
+    every = [*recorders(run), *(watchers or {}).items()]
     watching = [(name, thing) for name, thing in every if name not in run.plugins.off]
     observers(watching, run.plugins)
     try:
@@ -196,18 +258,23 @@ def _play(run: Run, watchers: Mapping[str, object] | None) -> Run:
 
 
 @contextmanager
-def _memory_explained() -> Iterator[None]:
-    """Say what to do when memory runs out; torch only says that it did."""
+def _explained() -> Iterator[None]:
+    """Say what to do where torch only says what happened."""
     try:
         yield
     except (torch.OutOfMemoryError, RuntimeError) as error:
-        known = isinstance(error, torch.OutOfMemoryError)
-        if not known and "can't allocate memory" not in str(error):
-            raise
-        raise DeviceError(
-            f"the memory ran out: {str(error).splitlines()[0]}; lower train.batch_size "
-            "or the networks' widths, or set train.data to 'streamed'"
-        ) from error
+        said = str(error).partition("\n")[0]
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in said:
+            raise DeviceError(
+                f"the memory ran out: {said}; lower train.batch_size or the networks' "
+                "widths, or set train.data to 'streamed'"
+            ) from error
+        if "deterministic implementation" in said:
+            raise DeviceError(
+                f"train.reduce 'exact' cannot be had with these parts here: {said}; "
+                "choose other parts, or set train.reduce to 'fast'"
+            ) from error
+        raise
 
 
 @contextmanager

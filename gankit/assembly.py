@@ -22,8 +22,8 @@ from gankit.parts import (
     Shapes,
 )
 from gankit.randomness import key
-from gankit.recipe import Recipe, Use, contradictions
-from gankit.settings import ADAM, PLAYERS, Noise, Optimizer, Train
+from gankit.recipe import Recipe, Use
+from gankit.settings import ADAM, PLAYERS, Noise, Optimizer, Train, contradictions
 
 _TRIAL = 2  # samples in the pass that checks shapes
 

@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from gankit.data import Data, whole_sample
+from gankit.errors import DataError
 from gankit.parts import Dataset
 from gankit.plugins import import_file
 from gankit.randomness import generator
+from gankit.shards import Shards
 
 
 @frozen(eq=False)
@@ -42,42 +44,78 @@ class Batch:
 
 
 class Feed:
-    """The batches of a run, by their number: each a function of (seed, number)."""
+    """The batches of a run, by their number: each a function of (seed, number).
+
+    A process reads the samples of its own shards alone.
+    """
 
     def __init__(
         self,
         data: Data,
         *,
-        batch_size: int,
+        shards: Shards,
         seed: int,
         workers: int,
         plugin_files: Sequence[Path] = (),
     ) -> None:
         self.data = data
-        self.batch_size = batch_size
+        self.shards = shards
+        self.batch_size = shards.count * shards.size
         self.seed = seed
         self._workers = workers
         self._plugin_files = plugin_files
-        self._order = _Order(len(data), batch_size, seed)
+        self._order = _Order(len(data), self.batch_size, seed, shards.own_samples)
         self._stream: Iterator[tuple[Tensor, Tensor]] | None = None
         self._next = 0
 
-    def batch(self, number: int) -> Batch:
-        """Return a batch; streaming is fast when numbers are asked for in turn."""
-        rng = generator(self.data.device, self.seed, "transform", number)
+    def batch(self, number: int) -> list[Batch]:
+        """Return a batch, as this process's shards of it.
+
+        Streaming is fast when numbers are asked for in turn.
+
+        Raises:
+            DataError: no item can be read any more, or the workers die.
+        """
+        stored = None
         if self.data.store is not None:
             positions = self._order.batch(number)
-            return Batch(self.data.samples(positions, rng), positions, self.data)
-        if self._stream is None or number != self._next:
-            self._stream = iter(self._loader(number))
-        self._next = number + 1
-        stored, positions = next(self._stream)
-        stored = stored.to(self.data.device, non_blocking=True)
-        return Batch(self.data.prepared(stored, rng), positions, self.data)
+        else:
+            stored, positions = self._streamed(number)
+        batches = []
+        for i, shard in enumerate(self.shards.own):
+            piece = slice(i * self.shards.size, (i + 1) * self.shards.size)
+            rng = generator(self.data.device, self.seed, "transform", number, shard)
+            if stored is None:
+                samples = self.data.samples(positions[piece], rng)
+            else:
+                placed = stored[piece].to(self.data.device, non_blocking=True)
+                samples = self.data.prepared(placed, rng)
+            batches.append(Batch(samples, positions[piece], self.data))
+        return batches
 
     def close(self) -> None:
         """Stop the workers that stream."""
         self._stream = None
+
+    def _streamed(self, number: int) -> tuple[Tensor, Tensor]:
+        """Read a batch; workers that have died are replaced, once."""
+        for attempt in range(2):
+            if self._stream is None or number != self._next:
+                self._stream = iter(self._loader(number))
+            self._next = number + 1
+            try:
+                return next(self._stream)
+            except RuntimeError as error:
+                self.close()
+                if "DataLoader worker" not in str(error):
+                    raise
+                if attempt:
+                    raise DataError(
+                        "the processes that read the data died twice in a row: "
+                        f"{str(error).partition(chr(10))[0]} This happens when memory "
+                        "runs out; lower train.workers, or set it to 0"
+                    ) from error
+        raise AssertionError("unreachable")
 
     def _loader(self, start: int) -> DataLoader[tuple[Tensor, Tensor]]:
         return DataLoader(
@@ -92,8 +130,9 @@ class Feed:
 class _Order:
     """Which positions make up each batch: every epoch its own permutation."""
 
-    def __init__(self, size: int, batch_size: int, seed: int) -> None:
+    def __init__(self, size: int, batch_size: int, seed: int, own: slice) -> None:
         self._size, self._batch_size, self._seed = size, batch_size, seed
+        self._own = own
         self._epochs: dict[int, Tensor] = {}
 
     def batch(self, number: int) -> Tensor:
@@ -104,7 +143,7 @@ class _Order:
             epoch, offset = divmod(place, self._size)
             picked.append(self._epoch(epoch)[offset : offset + left])
             place, left = place + len(picked[-1]), left - len(picked[-1])
-        return torch.cat(picked)
+        return torch.cat(picked)[self._own]
 
     def _epoch(self, epoch: int) -> Tensor:
         if epoch not in self._epochs:

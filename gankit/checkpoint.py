@@ -26,6 +26,8 @@ from gankit.plugins import core_version
 from gankit.runs import cannot_write
 
 WEIGHTS, STATE, MANIFEST = "weights.safetensors", "state.pt", "manifest.json"
+FORMAT = 1  # of a checkpoint; a later one may hold what this gankit does not know
+_PARTIAL = ".partial"
 
 
 @frozen
@@ -37,6 +39,7 @@ class Checkpoint:
     facts: Facts
     conditions: tuple[str, ...]
     parts: dict[str, str]
+    versions: dict[str, str]  # of gankit and torch
 
     def weights(self, device: torch.device) -> dict[str, dict[str, Tensor]]:
         """Read the weights: name of the network → its state.
@@ -54,15 +57,15 @@ class Checkpoint:
             nested.setdefault(network, {})[rest] = tensor
         return nested
 
-    def state(self, device: torch.device) -> dict[str, Any]:
-        """Read everything else.
+    def state(self) -> dict[str, Any]:
+        """Read everything else, onto the CPU: whatever loads it moves it.
 
         Raises:
             RunError: it is not what gankit writes, as when it holds code to run.
         """
         path = self.path / STATE
         try:
-            return dict(torch.load(path, map_location=device, weights_only=True))
+            return dict(torch.load(path, map_location="cpu", weights_only=True))
         except Exception as error:  # what a file made up by a stranger may raise
             raise self._unfit(STATE, error) from error
 
@@ -79,18 +82,29 @@ def save(
     *,
     step: int,
     networks: dict[str, nn.Module],
-    stateful: dict[str, Any],
+    states: dict[str, Any],
+    kept: dict[str, Any],
     facts: Facts,
     conditions: tuple[str, ...],
     parts: dict[str, str],
 ) -> Path:
     """Write one checkpoint under ``folder``; it is there whole or not at all.
 
+    Args:
+        folder: of all checkpoints of the run.
+        step: steps done.
+        networks: the modules whose weights are saved, by name.
+        states: everything else that the game is made of.
+        kept: the states of hooks.
+        facts: what the data set knows.
+        conditions: the texts of the run's own grids.
+        parts: which part stands where, with plugin and version.
+
     Raises:
         RunError: it cannot be written; older ones are untouched.
     """
     final = folder / f"{step:08d}"
-    aside = folder / f".{final.name}.partial"
+    aside = folder / f".{final.name}{_PARTIAL}"
     weights = {
         f"{name}/{key}": tensor.detach().cpu().clone().contiguous()
         for name, network in networks.items()
@@ -100,11 +114,11 @@ def save(
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         save_file(weights, aside / WEIGHTS)
-        torch.save({k: v.state_dict() for k, v in stateful.items()}, aside / STATE)
+        torch.save({"game": states, "hooks": kept}, aside / STATE)
         manifest = {
+            "format": FORMAT,
             "step": step,
-            "gankit": core_version(),
-            "torch": torch.__version__,
+            "versions": {"gankit": core_version(), "torch": torch.__version__},
             "parts": parts,
             "facts": asdict(facts),
             "conditions": list(conditions),
@@ -122,6 +136,12 @@ def save(
         shutil.rmtree(aside, ignore_errors=True)
         raise cannot_write(final, error) from error
     return final
+
+
+def clean(folder: Path) -> None:
+    """Remove what a run that was killed while it saved has left."""
+    for path in folder.glob(f".*{_PARTIAL}"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def latest(folder: Path) -> tuple[Checkpoint, tuple[str, ...]]:
@@ -158,6 +178,11 @@ def read(path: Path) -> Checkpoint:
         manifest = json.loads((path / MANIFEST).read_text("utf-8"))
         if manifest.pop("digest") != _digest_of(manifest):
             raise ValueError(f"{MANIFEST} is not what was written")
+        if manifest["format"] > FORMAT:
+            raise ValueError(
+                f"gankit {manifest['versions']['gankit']} has written it in a format "
+                f"that gankit {core_version()} does not know; install that version"
+            )
         for name in (WEIGHTS, STATE):
             if _digest(path / name) != manifest["files"][name]:
                 raise ValueError(f"{name} is not what was written")
@@ -176,100 +201,20 @@ def read(path: Path) -> Checkpoint:
             ),
             conditions=tuple(manifest["conditions"]),
             parts=manifest["parts"],
+            versions=manifest["versions"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
 
 
-def restore(
-    found: Checkpoint,
-    *,
-    networks: dict[str, nn.Module],
-    stateful: dict[str, Any],
-    device: torch.device,
-    parts: dict[str, str],
-) -> None:
-    """Load a checkpoint into what a run is made of.
-
-    Raises:
-        RunError: it belongs to other parts; nothing has been changed then.
-    """
-    weights, state = found.weights(device), found.state(device)
-    other = [
-        f"{key}: the checkpoint has {found.parts.get(key, 'none')}, "
-        f"this run {parts.get(key, 'none')}"
-        for key in {**found.parts, **parts}
-        if _without_version(found.parts.get(key)) != _without_version(parts.get(key))
-    ]
-    other += _mismatches(weights, networks)
-    other += [
-        f"{name} is in only one of the two"
-        for name in sorted(set(state) ^ set(stateful))
-    ]
-    other += [
-        f"{name}: the checkpoint has {' '.join(there)}, this run {' '.join(here)}"
-        for name in sorted(set(state) & set(stateful))
-        if (there := _settings(state[name]))
-        != (here := _settings(stateful[name].state_dict()))
-    ]
-    if other:
-        lines = [f"the checkpoint {str(found.path)!r} is of another run:", *other]
-        raise RunError("\n  - ".join(lines))
-    for name, network in networks.items():
-        network.load_state_dict(weights.get(name, {}))
-    for name, thing in stateful.items():
-        try:
-            thing.load_state_dict(state[name])
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                f"the checkpoint {str(found.path)!r} cannot be taken up: the state of "
-                f"{name} is of another kind ({error}); resume with the recipe as it was"
-            ) from error
-
-
-def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Load one network's weights.
-
-    Raises:
-        RunError: they are of another network.
-    """
-    other = _mismatches({"network": weights}, {"network": network})
-    if other:
-        lines = [f"the checkpoint {str(path)!r} is of another network:", *other]
-        raise RunError("\n  - ".join(lines))
-    network.load_state_dict(weights)
-
-
-def _mismatches(
-    weights: dict[str, dict[str, Tensor]], networks: dict[str, nn.Module]
-) -> list[str]:
-    problems = []
-    for name in sorted({*weights, *networks}):
-        there = {k: tuple(t.shape) for k, t in weights.get(name, {}).items()}
-        module = networks.get(name)
-        here = (
-            {k: tuple(t.shape) for k, t in module.state_dict().items()}
-            if module
-            else {}
-        )
-        differing = [k for k in {**there, **here} if there.get(k) != here.get(k)]
-        if differing:
-            key = differing[0]
-            problems.append(
-                f"{name}: {len(differing)} tensors differ, as {key}: the checkpoint "
-                f"has {there.get(key, 'none')}, this run {here.get(key, 'none')}"
-            )
-    return problems
-
-
-def _settings(state: Any) -> list[str]:
-    """Name the options of an optimiser: another one cannot go on from its state."""
-    groups = state.get("param_groups") if isinstance(state, dict) else None
-    return sorted(groups[0]) if groups else []
-
-
-def _without_version(part: str | None) -> str | None:
-    return part.partition(" ")[0] if part else None
+def fingerprint(networks: dict[str, nn.Module]) -> str:
+    """Return a digest of all weights and buffers."""
+    digest = hashlib.sha256()
+    for network in networks.values():
+        for tensor in network.state_dict().values():
+            plain = tensor.detach().cpu().contiguous().view(-1)
+            digest.update(plain.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _digest(path: Path) -> str:

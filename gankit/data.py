@@ -15,6 +15,7 @@ from torch import Tensor
 from gankit.device import free_memory
 from gankit.errors import BrokenItem, DataError
 from gankit.parts import UNBOUNDED, Dataset, Facts
+from gankit.processes import ALONE, Processes
 from gankit.randomness import generator
 
 Progress = Callable[[int, int, str], None]
@@ -120,15 +121,19 @@ def read_data(
     device: torch.device,
     mode: str = "auto",
     output_range: tuple[float, float] = (-1.0, 1.0),
+    processes: Processes = ALONE,
     progress: Progress = lambda done, total, text: None,
 ) -> Data:
     """Read a data set: whole onto the device, or only what is known of its items.
+
+    Each process reads its share of the items, and tells the others.
 
     Args:
         dataset: where the items come from.
         device: where the samples go.
         mode: ``resident``, ``streamed``, or ``auto``: resident when it fits.
         output_range: what uint8 pixels are scaled to; unbounded means (-1, 1).
+        processes: those that share the run.
         progress: told how many items have been read.
 
     Raises:
@@ -137,18 +142,26 @@ def read_data(
     total = len(dataset)
     if total == 0:
         raise DataError("the data set is empty; give it at least one batch of items")
-    resident = mode == "resident" or (mode == "auto" and _fits(dataset, device))
+    resident = mode == "resident" or (
+        mode == "auto" and not processes.any(not _fits(dataset, device, processes))
+    )
     read = _reader(dataset, resident)
     broken: list[str] = []
     samples: list[Tensor] = []
     labels, captions, indices = [], [], []
     chunks = [range(i, min(i + _CHUNK, total)) for i in range(0, total, _CHUNK)]
+    chunks += [range(0)] * (-len(chunks) % processes.size)  # as many for each process
+    shared = [
+        chunks[i : i + processes.size] for i in range(0, len(chunks), processes.size)
+    ]
     with ThreadPoolExecutor() as pool:
-        for chunk, items in zip(
-            chunks, pool.map(lambda c: [read(i) for i in c], chunks), strict=True
-        ):
-            progress(chunk.start, total, "reading the data")
-            for index, item in zip(chunk, items, strict=True):
+        mine = pool.map(lambda c: [read(i) for i in c[processes.rank]], shared)
+        for together, own in zip(shared, mine, strict=True):
+            progress(together[0].start, total, "reading the data")
+            every = zip(together, processes.gather(own), strict=True)
+            for index, item in (
+                (i, it) for c, its in every for i, it in zip(c, its, strict=True)
+            ):
                 if isinstance(item, BrokenItem):
                     broken.append(str(item))
                     continue
@@ -218,14 +231,15 @@ def _reader(dataset: Dataset, resident: bool) -> Callable[[int], _Read | BrokenI
     return read
 
 
-def _fits(dataset: Dataset, device: torch.device) -> bool:
+def _fits(dataset: Dataset, device: torch.device, processes: Processes) -> bool:
+    sharing = processes.local_size if device.type == "cpu" else 1
     for index in range(len(dataset)):
         try:
             sample = dataset[index].sample
         except BrokenItem:
             continue
         size = sample.numel() * sample.element_size() * len(dataset)
-        return size <= _RESIDENT_PART * free_memory(device)
+        return size <= _RESIDENT_PART * free_memory(device) / sharing
     return True
 
 

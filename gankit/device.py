@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from attrs import frozen
 
 from gankit.errors import DeviceError, listed, nearest
+from gankit.processes import ALONE, Processes
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def resolve_device(name: str) -> torch.device:
+def resolve_device(name: str, processes: Processes = ALONE) -> torch.device:
     """Return the device of that name; ``auto`` is the fastest kind there is.
 
+    Of several processes on one machine each gets a GPU of its own.
+
     Raises:
-        DeviceError: this machine has no such device.
+        DeviceError: this machine has no such device, or not one for each process.
     """
     there = available_devices()
+    if processes.size > 1 and name != "cpu":
+        return _one_of_many(name, there, processes)
     if name == "auto":
         return torch.device(next(d for d in ("cuda:0", "mps", "cpu") if d in there))
     wanted = "cuda:0" if name == "cuda" else name
@@ -30,6 +36,43 @@ def resolve_device(name: str) -> torch.device:
         f"there is no device {name!r} here{nearest(name, there)}; "
         f"this machine has {listed(there)}; set train.device to one, or to 'auto'"
     )
+
+
+def _one_of_many(name: str, there: list[str], processes: Processes) -> torch.device:
+    gpus = [device for device in there if device.startswith("cuda")]
+    if name == "auto" and not gpus:
+        return torch.device("cpu")
+    if name not in ("auto", "cuda"):
+        raise DeviceError(
+            f"{processes.size} processes cannot share the device {name!r}; set "
+            "train.device to 'auto', 'cuda' or 'cpu'"
+        )
+    if processes.local_size > len(gpus):
+        raise DeviceError(
+            f"{processes.local_size} processes need as many GPUs, and this machine has "
+            f"{len(gpus)}; start fewer, or set train.device to 'cpu'"
+        )
+    return torch.device(gpus[processes.local_rank])
+
+
+@contextmanager
+def exact_arithmetic(device: torch.device) -> Iterator[None]:
+    """Compute the same bits again: one thread on a CPU, fixed algorithms on a GPU.
+
+    How a CPU cuts a sum depends on how many threads share it.
+    """
+    threads = torch.get_num_threads()
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    if device.type == "cuda":
+        # read when cuBLAS is first used
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(before)
 
 
 def available_devices() -> list[str]:

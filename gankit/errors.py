@@ -10,7 +10,9 @@ GankitError
 │   ├── DeviceError       a device or precision that this machine lacks
 │   └── RunError          a run folder that cannot be written, read or resumed
 ├── BrokenItem            one unreadable item of a data set: skipped and counted
-└── HookError             a hook of a plugin raised; carries the plugin and the hook
+├── HookError             a hook of a plugin raised; carries the plugin and the hook
+├── DivergedError         values that are not finite, again and again
+└── PeerError             another process of the same run failed first
 """
 
 from __future__ import annotations
@@ -20,7 +22,13 @@ from difflib import get_close_matches
 
 
 class GankitError(Exception):
-    """The root of gankit's own errors."""
+    """The root of gankit's own errors.
+
+    Attributes:
+        told_elsewhere: another process of the same run has failed in the same words.
+    """
+
+    told_elsewhere = False
 
 
 class UsageError(GankitError, ValueError):
@@ -69,6 +77,14 @@ class BrokenItem(GankitError):  # noqa: N818 # it is caught, never shown as an e
     A data set raises it from ``__getitem__``; the item is skipped and counted, and the
     data set is refused only when most of its items are broken.
     """
+
+
+class DivergedError(GankitError):
+    """A run whose losses, gradients or weights are no longer finite."""
+
+
+class PeerError(GankitError):
+    """Another process that shares the run failed first; the message is its own."""
 
 
 class HookError(GankitError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import islice
+from typing import Any
 
 import torch
 from attrs import frozen
@@ -14,10 +16,12 @@ from gankit.assembly import Assembly
 from gankit.batches import Batch, Feed
 from gankit.device import Precision
 from gankit.errors import UsageError
+from gankit.guard import Guard, Look
 from gankit.parts import Conditioner, Penalty
 from gankit.players import Average, Player
 from gankit.randomness import generator, seed_global
 from gankit.settings import Noise
+from gankit.shards import Mean, State
 from gankit.step import Step
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
@@ -91,59 +95,134 @@ class Game:
             self.rounds += [(self.discriminator,)] * settings.discriminator_updates
             self.rounds.append((self.generator,))
         self.batches = sum(self.discriminator in movers for movers in self.rounds)
+        self.shards = feed.shards
+        self.state = State(list(self.trained().values()), list(self.parts().values()))
+        self.guard = Guard(self.trained(), self.shards.processes)
 
     def play(self, index: int) -> dict[str, Tensor]:
         """Play one step; return its measurements, scalars still on the device."""
         measurements: dict[str, Tensor] = {}
-        batch = None
+        batches: list[Batch] = []
         number = index * self.batches
+        self.guard.begin(index)
         for turn, movers in enumerate(self.rounds):
-            if batch is None or self.discriminator in movers:
-                batch = self.feed.batch(number)
+            if not batches or self.discriminator in movers:
+                batches = self.feed.batch(number)
                 number += 1
-            step = self._step(index, turn, batch, movers)
-            seed_global(self.seed, "global", index, turn)
-            with ExitStack() as stack:
-                for idle in {self.generator, self.discriminator} - set(movers):
-                    stack.enter_context(idle.frozen())
-                for player in movers:
-                    loss = self._objective(player, step)
-                    player.backward(loss, keep_graph=player is not movers[-1])
-                    step.log(f"loss/{player.name}", loss)
-            for player in movers:
-                player.update(steps=index, epochs=self.epochs(index))
-            measurements |= _judgements(step, movers) | step.measurements
-        if self.average is not None:
-            self.average.update(self.generator.network, self.feed.batch_size)
+            measurements |= self._round(index, turn, movers, batches)
+        self.guard.end()
         return measurements
+
+    def _round(
+        self, index: int, turn: int, movers: tuple[Player, ...], batches: list[Batch]
+    ) -> dict[str, Tensor]:
+        """Let players move, by the mean of what the shards of a batch say."""
+        put_back = self.state.keep()
+        try:
+            measured, looks = self._look(index, turn, movers, batches)
+            norms = {player: player.norm() for player in movers}
+            problem = self.guard.problem(measured, norms, looks)
+        except BaseException:
+            for player in movers:
+                player.skip()
+            put_back()  # so that what was before the round can still be saved
+            raise
+        for player, norm in norms.items():
+            measured[f"gradient/{player.name}"] = norm
+            if problem:
+                player.skip()
+                continue
+            self.guard.moved = True
+            player.update(norm=norm, steps=index, epochs=self.epochs(index))
+        if problem:
+            put_back()
+        elif self.average is not None and self.generator in movers:
+            self.average.update(self.generator.network, self.feed.batch_size)
+        return measured
+
+    def _look(
+        self, index: int, turn: int, movers: tuple[Player, ...], batches: list[Batch]
+    ) -> tuple[dict[str, Tensor], list[Look]]:
+        """Let every shard say where the players should move, and take the mean."""
+        mean = Mean(self.shards)
+        looks: list[Look] = []
+        put_back = self.state.keep() if len(batches) > 1 else None
+        for shard, batch in zip(self.shards.own, batches, strict=True):
+            if looks and put_back is not None:
+                put_back()  # every shard starts from the same state
+            step = self._step(index, turn, shard, batch, movers)
+            seed_global(self.seed, "global", index, turn, shard)
+            look = Look(shard, batch)
+            self._backward(step, movers, look)
+            measured = step.measurements | _judgements(step, movers)
+            numbers = [value.float().to(self.device) for value in measured.values()]
+            found = [torch.stack(numbers)]
+            for player in movers:
+                found += player.take_gradient()
+            if self.shards.count > 1:
+                found += self.state.tensors()
+            mean.add(found)
+            looks.append(look)
+        numbers_mean, *rest = mean.take()
+        left = iter(rest)
+        for player in movers:
+            player.give_gradient(*islice(left, 1 + len(player.parameters)))
+        if self.shards.count > 1:
+            self.state.put(list(left))
+        return dict(zip(measured, numbers_mean, strict=True)), looks
+
+    def _backward(self, step: Step, movers: tuple[Player, ...], look: Look) -> None:
+        with ExitStack() as stack:
+            for idle in {self.generator, self.discriminator} - set(movers):
+                stack.enter_context(idle.frozen())
+            for player in movers:
+                loss = self._objective(player, step, look)
+                player.backward(loss, keep_graph=player is not movers[-1])
+                step.log(f"loss/{player.name}", loss)
 
     def epochs(self, index: int) -> float:
         """Return how often the data has been passed over before a step."""
         return index * self.batches * self.feed.batch_size / len(self.feed.data)
 
-    def networks(self) -> dict[str, nn.Module]:
-        """Name every module whose weights are saved."""
+    def trained(self) -> dict[str, nn.Module]:
+        """Name the modules that take part in the game."""
         named = {
             GENERATOR: self.generator.network,
             DISCRIMINATOR: self.discriminator.network,
             "conditioner": self.conditioner,
-            "average": self.average.network if self.average else None,
         }
         return {name: m for name, m in named.items() if isinstance(m, nn.Module)}
 
-    def stateful(self) -> dict[str, object]:
-        """Name everything else that has a state to save; the one list of it."""
-        named: dict[str, object] = {"average": self.average, "loss": self.loss}
-        for player in (self.generator, self.discriminator):
-            named[f"optimizer.{player.name}"] = player.optimizer
-            named[f"scaler.{player.name}"] = player.scaler
+    def networks(self) -> dict[str, nn.Module]:
+        """Name every module whose weights are saved."""
+        average = {"average": self.average.network} if self.average else {}
+        return self.trained() | average
+
+    def parts(self) -> dict[str, Any]:
+        """Name the parts, but for the networks, that have a state of their own."""
+        named: dict[str, object] = {"loss": self.loss}
         for name in ("penalties", "augmentations"):
             parts = getattr(self, name)
             named |= {f"{name}.{i}": part for i, part in enumerate(parts)}
         return {k: v for k, v in named.items() if hasattr(v, "state_dict")}
 
+    def stateful(self) -> dict[str, Any]:
+        """Name everything else that has a state to save; the one list of it."""
+        named: dict[str, Any] = {"guard": self.guard} | self.parts()
+        if self.average is not None:
+            named["average"] = self.average
+        for player in (self.generator, self.discriminator):
+            named[f"optimizer.{player.name}"] = player.optimizer
+            named[f"scaler.{player.name}"] = player.scaler
+        return named
+
     def _step(
-        self, index: int, turn: int, batch: Batch, movers: tuple[Player, ...]
+        self,
+        index: int,
+        turn: int,
+        shard: int,
+        batch: Batch,
+        movers: tuple[Player, ...],
     ) -> Step:
         return Step(
             index=index,
@@ -153,19 +232,25 @@ class Game:
             conditioner=self.conditioner,
             augmentations=self.augmentations,
             draw_noise=partial(self.draw_noise, batch.size),
-            rng=lambda purpose: generator(self.device, self.seed, purpose, index, turn),
+            rng=lambda purpose: generator(
+                self.device, self.seed, purpose, index, turn, shard
+            ),
             precision=self.precision,
             generator_moves=self.generator in movers,
         )
 
-    def _objective(self, player: Player, step: Step) -> Tensor:
+    def _objective(self, player: Player, step: Step, look: Look) -> Tensor:
         if player is self.generator:
-            return self._scalar(self.loss.generator(step))
+            loss = self._scalar(self.loss.generator(step))
+            look.term(player.name, f"loss {type(self.loss).__name__}", loss)
+            return loss
         loss = self._scalar(self.loss.discriminator(step))
+        look.term(player.name, f"loss {type(self.loss).__name__}", loss)
         for penalty in self.penalties:
             if step.index % penalty.every == 0:
                 value = penalty(step)
                 step.log(f"penalty/{type(penalty).__name__}", value)
+                look.term(player.name, f"penalty {type(penalty).__name__}", value)
                 loss = loss + penalty.weight * penalty.every * value
         return loss
 

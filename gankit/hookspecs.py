@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gankit.commands import Command
     from gankit.parts import Kind, Part
     from gankit.sampling import Samples
-    from gankit.trainer import Report, Run
+    from gankit.trainer import Report, Run, RunWarning
 
 hookspec = pluggy.HookspecMarker("gankit")
 hookimpl = pluggy.HookimplMarker("gankit")
@@ -51,6 +51,11 @@ def gankit_on_samples(run: Run, samples: Samples) -> None:
 @hookspec
 def gankit_on_checkpoint(run: Run, path: str) -> None:
     """A whole checkpoint lies at ``path``."""
+
+
+@hookspec
+def gankit_on_warning(run: Run, warning: RunWarning) -> None:
+    """Something is wrong with the run, or may soon be; each kind is said once."""
 
 
 @hookspec

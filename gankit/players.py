@@ -64,10 +64,39 @@ class Player:
             self.scaler.scale(loss), inputs=self.parameters, retain_graph=keep_graph
         )
 
-    def update(self, *, steps: float, epochs: float) -> None:
+    def take_gradient(self) -> list[Tensor]:
+        """Take the gradient away: which parameters have one, (P,), and all of them."""
+        there = [float(p.grad is not None) for p in self.parameters]
+        taken = [
+            torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters
+        ]
+        self.optimizer.zero_grad()
+        return [torch.tensor(there), *taken]
+
+    def give_gradient(self, there: Tensor, *gradients: Tensor) -> None:
+        """Set the gradient; none where no shard had one."""
+        for parameter, gradient, share in zip(
+            self.parameters, gradients, there.tolist(), strict=True
+        ):
+            parameter.grad = gradient if share else None
+
+    def norm(self) -> Tensor:
+        """Return the norm of the whole gradient, as the optimiser sees it, a scalar."""
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(self.optimizer)
+        present = [p.grad for p in self.parameters if p.grad is not None]
+        return nn.utils.get_total_norm(present).to(self.parameters[0].device)
+
+    @property
+    def scales_down(self) -> bool:
+        """Tell whether too large a gradient is only too large a scale of fp16."""
+        return self.scaler.is_enabled() and self.scaler.get_scale() >= 1
+
+    def update(self, *, norm: Tensor, steps: float, epochs: float) -> None:
         """Take one optimiser step with the accumulated gradient, and clear it.
 
         Args:
+            norm: of the gradient.
             steps: steps of the game before this one, for schedules.
             epochs: passes over the data before this step, for schedules.
         """
@@ -77,10 +106,15 @@ class Player:
             for group in self.optimizer.param_groups:
                 group[option] = value
         if self._settings.clip:
-            self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.parameters, self._settings.clip)
+            nn.utils.clip_grads_with_norm_(self.parameters, self._settings.clip, norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
+        self.optimizer.zero_grad()
+
+    def skip(self) -> None:
+        """Leave everything as it is, and clear the gradient."""
+        if self.scaler.is_enabled():
+            self.scaler.update()
         self.optimizer.zero_grad()
 
     @contextmanager

@@ -82,6 +82,19 @@ class Plugins:
                 raise
             raise HookError(name, hook, error) from error
 
+    def call_each(self, hook: str, **context: object) -> list[str]:
+        """Call a hook of every plugin, whatever any of them raises; return what."""
+        said = []
+        every = self.manager.get_plugins()
+        for plugin in every:
+            caller = self.manager.subset_hook_caller(hook, every - {plugin})
+            try:
+                caller(**context)
+            except Exception as error:
+                name = self.manager.get_name(plugin) or ""
+                said.append(str(HookError(name, hook, error)))
+        return said
+
 
 def discover(files: Iterable[str | Path] = (), disable: Iterable[str] = ()) -> Plugins:
     """Load the installed plugins and the given local plugin files.

@@ -22,6 +22,7 @@ from gankit.settings import (
     Optimizer,
     Train,
     block_table,
+    contradictions,
     structure_block,
     structure_optimizer,
 )
@@ -249,23 +250,6 @@ def _merged(block: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         "optimizer"
     ]
     return merged
-
-
-def contradictions(train: Train | None, noise: Noise | None) -> list[str]:
-    """Say which settings, each right by itself, cannot be together."""
-    problems = []
-    if train and (train.steps is None) == (train.epochs is None):
-        problems.append("train: set either steps or epochs")
-    if train and train.order == "simultaneous" and train.discriminator_updates > 1:
-        problems.append(
-            "train.discriminator_updates: in simultaneous order each player moves "
-            "once; set it to 1, or train.order to 'alternating'"
-        )
-    if noise and noise.low >= noise.high:
-        problems.append(
-            f"noise.low: {noise.low:g} is not below noise.high {noise.high:g}"
-        )
-    return problems
 
 
 def _read(path: Path) -> str:

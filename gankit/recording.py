@@ -7,52 +7,71 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 from gankit import checkpoint
-from gankit.errors import UsageError
+from gankit.errors import DivergedError, RunError, UsageError, listed, nearest
 from gankit.hookspecs import hookimpl
-from gankit.runs import cannot_write
+from gankit.restoring import BEST
+from gankit.runs import cannot_write, write_whole
 from gankit.sampling import Samples
-from gankit.trainer import Report, Run
+from gankit.trainer import Report, Run, RunWarning
 
 
 class Metrics:
     """Appends a line of JSON to ``metrics.jsonl`` every ``train.log_every`` steps."""
 
+    def __init__(self) -> None:
+        self._written = 0  # the step of the last line
+        self._measured = 0  # and of the last line of measurements
+
     @hookimpl
     def gankit_before_run(self, run: Run) -> None:
         """Drop lines of steps that a resumed run will take again."""
-        path = _folder(run) / "metrics.jsonl"
-        if not path.exists():
-            return
-        lines = path.read_text("utf-8").splitlines()
-        kept = [line for line in lines if _step_of(line) <= run.step]
-        if len(kept) == len(lines):
-            return
-        aside = path.with_name(f".{path.name}.partial")
-        try:
-            aside.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-            aside.replace(path)
-        except OSError as error:
-            raise cannot_write(path, error) from error
+        self._drop_after(run, run.step)
 
     @hookimpl
     def gankit_after_step(self, run: Run, report: Report) -> None:
         """Write the measurements of a step that is due."""
+        if report.step <= self._written:  # the run has gone back
+            self._drop_after(run, report.step - 1)
         if not run.due(run.assembly.train.log_every):
             return
         seconds = round(time.monotonic() - run.started, 3)
-        line = {"seconds": seconds, **report.as_json()}
+        new = {k: v for k, (s, v) in run.measured.items() if s > self._measured}
+        self._measured = report.step
+        self._append(run, {"seconds": seconds, **report.as_json(), **new})
+
+    @hookimpl
+    def gankit_on_warning(self, run: Run, warning: RunWarning) -> None:
+        """Write a warning as a line of its own."""
+        if warning.step < self._written:
+            self._drop_after(run, warning.step)
+        said = {"step": warning.step, "warning": warning.kind, "text": warning.text}
+        self._append(run, said)
+
+    def _append(self, run: Run, line: dict[str, Any]) -> None:
         path = _folder(run) / "metrics.jsonl"
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise cannot_write(path, error) from error
+        self._written = int(line["step"])
+
+    def _drop_after(self, run: Run, step: int) -> None:
+        path = _folder(run) / "metrics.jsonl"
+        self._written = self._measured = step
+        if not path.exists():
+            return
+        lines = path.read_text("utf-8").splitlines()
+        kept = [line for line in lines if _step_of(line) <= step]
+        if len(kept) != len(lines):
+            write_whole(path, "".join(f"{line}\n" for line in kept))
 
 
 class Pictures:
@@ -77,23 +96,42 @@ class Pictures:
 
 
 class Checkpoints:
-    """Saves every ``train.checkpoint_every`` steps and last; keeps the newest two."""
+    """Saves every ``train.checkpoint_every`` steps and last; removes what is not kept.
 
-    KEEP = 2
+    Kept are the newest ``train.keep``, those of every ``train.keep_every`` steps, and
+    the best by the metric ``train.best``.
+    """
 
     def __init__(self) -> None:
         self._saved = -1
+        self._best: dict[str, float] = {}  # its "step" and "value"
+
+    def state_dict(self) -> dict[str, float]:
+        """Return which checkpoint is the best so far, and how good it is."""
+        return dict(self._best)
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Restore it."""
+        self._best = dict(state)
 
     @hookimpl
     def gankit_before_run(self, run: Run) -> None:
         """Where a run goes on, a checkpoint is there already."""
         self._saved = run.step or -1
+        run.keep(BEST, self)
+        if run.folder is not None:
+            checkpoint.clean(run.folder / "checkpoints")
 
     @hookimpl(trylast=True)
-    def gankit_after_step(self, run: Run) -> None:
-        """Save a step that is due."""
-        if run.due(run.assembly.train.checkpoint_every):
-            self._save(run)
+    def gankit_after_step(self, run: Run, report: Report) -> None:
+        """Save a step that is due, unless it is one that went wrong."""
+        if not run.due(run.assembly.train.checkpoint_every):
+            return
+        if run.game.guard.in_a_row and run.step < run.steps:
+            return
+        if run.assembly.train.best:
+            self._compare(run, report)
+        self._save(run)
 
     @hookimpl(tryfirst=True)
     def gankit_after_run(self, run: Run) -> None:
@@ -101,12 +139,52 @@ class Checkpoints:
         if self._saved != run.step:
             self._save(run)
 
+    @hookimpl(tryfirst=True)
+    def gankit_on_error(self, run: Run, error: BaseException) -> None:
+        """Save what was whole when something failed that is not of the game."""
+        stopped = not isinstance(error, Exception)  # as by a second Ctrl-C
+        guard = run.game.guard
+        if stopped or isinstance(error, DivergedError | RunError) or guard.moved:
+            return
+        if run.folder is None or self._saved == run.step or guard.weights():
+            return
+        self._tidy(run, run.write())
+        error.add_note(
+            f"step {run.step:,} was saved; go on with `gankit resume {run.folder}`"
+        )
+
+    def _compare(self, run: Run, report: Report) -> None:
+        """Find out whether this is the best one so far."""
+        train = run.assembly.train
+        since, value = run.measured.get(train.best, (-1, math.nan))
+        if train.best in report.measurements:
+            since, value = run.step, float(report.measurements[train.best])
+        if since < 0:
+            known = sorted({*report.measurements, *run.measured})
+            run.warn(
+                "best",
+                f"train.best: nothing has measured {train.best!r} until step "
+                f"{run.step:,}{nearest(train.best, known)}; there are {listed(known)}",
+            )
+        sign = 1 if train.best_is == "lowest" else -1
+        best = sign * self._best.get("value", sign * math.inf)
+        if since > self._saved and sign * value < best:
+            self._best = {"step": run.step, "value": value}
+
     def _save(self, run: Run) -> None:
         path = run.save()
         self._saved = run.step
-        for old in checkpoint.all_in(path.parent)[: -self.KEEP]:
-            shutil.rmtree(old, ignore_errors=True)
-        run.plugins.call("gankit_on_checkpoint", run=run, path=str(path))
+        if path is not None:
+            self._tidy(run, path)
+            run.plugins.call("gankit_on_checkpoint", run=run, path=str(path))
+
+    def _tidy(self, run: Run, path: Path) -> None:
+        train = run.assembly.train
+        for old in checkpoint.all_in(path.parent)[: -train.keep]:
+            step = int(old.name)
+            apart = train.keep_every and step % train.keep_every == 0
+            if not apart and step != self._best.get("step"):
+                shutil.rmtree(old, ignore_errors=True)
 
 
 class TensorBoard:
@@ -131,7 +209,8 @@ class TensorBoard:
     def gankit_after_step(self, run: Run, report: Report) -> None:
         """Write the measurements of a step that is due."""
         if run.due(run.assembly.train.log_every):
-            for name, value in report.values().items():
+            now = {k: v for k, (s, v) in run.measured.items() if s == run.step}
+            for name, value in (report.values() | now).items():
                 self._writer.add_scalar(name, value, report.step)
 
     @hookimpl
@@ -152,12 +231,15 @@ class TensorBoard:
             self._writer.close()
 
 
-def recorders() -> list[tuple[str, object]]:
-    """Return what records a run, by name."""
+def recorders(run: Run) -> list[tuple[str, object]]:
+    """Return what records a run, by name; the process that has a folder writes."""
+    saving = ("gankit.checkpoints", Checkpoints())
+    if run.folder is None:
+        return [saving]
     found: list[tuple[str, object]] = [
         ("gankit.metrics", Metrics()),
         ("gankit.pictures", Pictures()),
-        ("gankit.checkpoints", Checkpoints()),
+        saving,
     ]
     if TensorBoard.installed():
         found.append(("gankit.tensorboard", TensorBoard()))

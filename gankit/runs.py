@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import IO
 
 import tomli_w
 
@@ -60,6 +61,7 @@ def create(folder: Path, recipe: Recipe | None) -> None:
         if recipe is not None:
             with (folder / RECIPE).open("x", encoding="utf-8") as file:
                 file.write(tomli_w.dumps(recipe.as_table()))
+                _sync(file)
     except FileExistsError:
         raise RunError(
             f"another run has taken the folder {str(folder)!r} meanwhile; "
@@ -75,12 +77,29 @@ def rewrite_recipe(folder: Path, recipe: Recipe) -> None:
     Raises:
         RunError: it cannot be written.
     """
-    aside = folder / f".{RECIPE}.partial"
+    write_whole(folder / RECIPE, tomli_w.dumps(recipe.as_table()))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a file, whole or not at all, even if the power fails.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.partial")
     try:
-        aside.write_text(tomli_w.dumps(recipe.as_table()), "utf-8")
-        aside.replace(folder / RECIPE)
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            _sync(file)
+        aside.replace(path)
     except OSError as error:
-        raise cannot_write(folder / RECIPE, error) from error
+        aside.unlink(missing_ok=True)
+        raise cannot_write(path, error) from error
+
+
+def _sync(file: IO[str]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def cannot_write(path: Path, error: Exception) -> RunError:

@@ -45,6 +45,9 @@ class Train:
         seed: with the recipe and the data, fixes every random number of the run.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: fp32, or autocast to bf16 or fp16.
+        reduce: how shards of a batch are added up; exact gives the same bits for any
+            number of processes.
+        shards: logical shards of a batch in exact mode, a power of two.
         order: discriminator first, then generator; or both at once from one pass.
         discriminator_updates: k, the discriminator's updates in one step.
         ema: half-life of the generator's moving average, in samples; 0 for none.
@@ -54,6 +57,10 @@ class Train:
         sample_every: steps between two sample grids; 0 for none.
         samples: samples in a grid.
         checkpoint_every: steps between two checkpoints; 0 for the last one only.
+        keep: the newest checkpoints, so many, are kept.
+        keep_every: and those of every so many steps; 0 for none.
+        best: and the one that is best by this metric; empty for none.
+        best_is: whether the lowest or the highest value of it is best.
     """
 
     steps: Count | None = None
@@ -62,6 +69,8 @@ class Train:
     seed: Whole = 0
     device: str = "auto"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    reduce: Literal["fast", "exact"] = "fast"
+    shards: Count = 4
     order: Literal["alternating", "simultaneous"] = "alternating"
     discriminator_updates: Count = 1
     ema: Whole = 0
@@ -71,6 +80,10 @@ class Train:
     sample_every: Whole = 500
     samples: Count = 64
     checkpoint_every: Whole = 1000
+    keep: Count = 2
+    keep_every: Whole = 0
+    best: str = ""
+    best_is: Literal["lowest", "highest"] = "lowest"
 
 
 @frozen(kw_only=True)
@@ -110,6 +123,39 @@ def block_table(block: Any) -> dict[str, Any]:
     """Turn a block back into a table."""
     names = [option.name for option in options_of(type(block))]
     return unstructure({name: getattr(block, name) for name in names})  # type: ignore[no-any-return] # a dict gives a dict
+
+
+def contradictions(train: Train | None, noise: Noise | None) -> list[str]:
+    """Say which settings, each right by itself, cannot be together."""
+    problems = []
+    if train and (train.steps is None) == (train.epochs is None):
+        problems.append("train: set either steps or epochs")
+    if train and train.order == "simultaneous" and train.discriminator_updates > 1:
+        problems.append(
+            "train.discriminator_updates: in simultaneous order each player moves "
+            "once; set it to 1, or train.order to 'alternating'"
+        )
+    if train and train.reduce == "exact":
+        problems += _inexact(train)
+    if noise and noise.low >= noise.high:
+        problems.append(
+            f"noise.low: {noise.low:g} is not below noise.high {noise.high:g}"
+        )
+    return problems
+
+
+def _inexact(train: Train) -> list[str]:
+    if train.shards & (train.shards - 1):
+        return [
+            f"train.shards: {train.shards} is no power of two, which train.reduce "
+            "'exact' needs; set it to 2, 4 or 8"
+        ]
+    if train.batch_size % train.shards:
+        return [
+            f"train.batch_size: {train.batch_size} cannot be cut into {train.shards} "
+            f"equal shards; set it to a multiple of {train.shards}"
+        ]
+    return []
 
 
 def structure_optimizer(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from gankit.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -121,7 +123,19 @@ class Step:
             return logits.float()
 
     def log(self, name: str, value: Tensor) -> None:
-        """Add a measurement, a scalar, without waiting for the device."""
+        """Add a measurement, a scalar, without waiting for the device.
+
+        What is logged may depend on the step's index, never on the data: with many
+        processes, measurements are means over all of them.
+
+        Raises:
+            UsageError: it is not a scalar.
+        """
+        if value.ndim:
+            raise UsageError(
+                f"the measurement {name!r} has the shape {tuple(value.shape)}, and is "
+                "no scalar; reduce it, as with .mean()"
+            )
         self.measurements[name] = value.detach()
 
     def _vectors(self, tokens: Tensor | None) -> Tensor | None:

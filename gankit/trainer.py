@@ -1,4 +1,4 @@
-"""The loop around the game: schedule, hooks, stopping."""
+"""The loop around the game: hooks, checkpoints, stopping, going back."""
 
 from __future__ import annotations
 
@@ -6,30 +6,34 @@ import math
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import torch
 from attrs import define, field, frozen
 from torch import Tensor
 
 from gankit import checkpoint
 from gankit.assembly import Assembly
-from gankit.batches import Feed
 from gankit.checkpoint import Checkpoint
-from gankit.data import Data, Progress, read_data
-from gankit.device import Precision, resolve_device
-from gankit.errors import DataError, GankitError, UsageError
+from gankit.data import Data
+from gankit.errors import DivergedError, RunError
 from gankit.game import Game
-from gankit.parts import Conditioner
+from gankit.guard import PATIENCE
 from gankit.plugins import Plugins
-from gankit.randomness import generator, seed_global
+from gankit.processes import ALONE, Processes
+from gankit.restoring import restore
 from gankit.sampling import Sampler
 
-_OBSERVED = 10_000  # real samples that a generator is shown before training
+_ADVICE = (
+    "a lower optimizer.lr, optimizer.clip=1.0 or train.precision=fp32 usually helps"
+)
 
 
 @frozen(eq=False)
 class Report:
-    """What one step measured; reading the values waits for the device."""
+    """What one step measured; reading the values waits for the device.
+
+    With many processes, these are means over all of them.
+    """
 
     step: int  # steps done, from 1
     measurements: dict[str, Tensor]
@@ -44,16 +48,31 @@ class Report:
         return {"step": self.step, **finite}
 
 
+@frozen
+class RunWarning:
+    """Something about a run that its user should know, said once."""
+
+    kind: str  # "not finite", "collapse", …
+    step: int
+    text: str  # what was seen, since when, and what usually helps
+
+
 @define(eq=False)
 class Run:
     """A run in progress; every hook of its lifecycle is given it.
 
+    With many processes, each has its own, and calls the hooks of its plugins: what
+    changes the game has to change it in all of them, and what writes has to write in
+    the first alone, where ``folder`` is not None.
+
     Attributes:
-        folder: the run folder; None for a run that writes nothing.
+        folder: the run folder; None in a process that writes nothing.
         step: steps done.
         steps: steps to do, all in all.
+        processes: those that share the run.
         stopping: why the run stops early, or "".
         notes: what the user is to be told before the first step.
+        measured: what hooks have measured last, and at which step: (step, value).
     """
 
     assembly: Assembly
@@ -64,9 +83,15 @@ class Run:
     folder: Path | None
     steps: int
     step: int = 0
+    processes: Processes = ALONE
     stopping: str = ""
     notes: tuple[str, ...] = ()
+    measured: dict[str, tuple[int, float]] = field(factory=dict)
     started: float = field(factory=time.monotonic)
+    _kept: dict[str, Any] = field(factory=dict)
+    _pending: dict[str, Any] = field(factory=dict)
+    _warned: set[str] = field(factory=set)
+    _failed_at: int = 0
 
     @property
     def name(self) -> str:
@@ -91,18 +116,50 @@ class Run:
         """Tell whether something that happens every so many steps, or last, is due."""
         return self.step == self.steps or bool(every and self.step % every == 0)
 
-    def save(self) -> Path:
-        """Write a checkpoint now.
+    def measure(self, name: str, value: float) -> None:
+        """Add a hook's own measurement, as a score, to the next line of metrics."""
+        self.measured[name] = (self.step, value)
+
+    def warn(self, kind: str, text: str) -> None:
+        """Tell the user something about this run, once for each kind."""
+        if kind not in self._warned:
+            self._warned.add(kind)
+            warning = RunWarning(kind, self.step, text)
+            self.plugins.call("gankit_on_warning", run=self, warning=warning)
+
+    def keep(self, name: str, thing: Any) -> None:
+        """Save a hook's state with the run's from now on; restore what was saved of it.
+
+        Args:
+            name: of the state, as the plugin's own.
+            thing: has ``state_dict`` and ``load_state_dict``.
+        """
+        self._kept[name] = thing
+        if name in self._pending:
+            thing.load_state_dict(self._pending.pop(name))
+
+    def save(self) -> Path | None:
+        """Write a checkpoint now; every process calls this, and the first writes.
 
         Raises:
             RunError: it cannot be written.
+            DivergedError: the weights are not worth it.
         """
+        problem = self.game.guard.weights() or self._disagreement()
+        if problem:
+            raise DivergedError(problem)
+        return self.write() if self.folder is not None else None
+
+    def write(self) -> Path:
+        """Write a checkpoint, in the process that has a folder."""
         assert self.folder is not None, "a run without a folder has no checkpoints"
         return checkpoint.save(
             self.folder / "checkpoints",
             step=self.step,
             networks=self.game.networks(),
-            stateful=self.game.stateful(),
+            states={k: v.state_dict() for k, v in self.game.stateful().items()},
+            kept={k: v.state_dict() for k, v in self._kept.items()}
+            | {"warned": sorted(self._warned)},
             facts=self.data.facts,
             conditions=self.sampler.conditions,
             parts=self.parts,
@@ -114,7 +171,7 @@ class Run:
         Raises:
             RunError: it belongs to other parts.
         """
-        checkpoint.restore(
+        kept = restore(
             found,
             networks=self.game.networks(),
             stateful=self.game.stateful(),
@@ -124,171 +181,98 @@ class Run:
         for player in (self.game.generator, self.game.discriminator):
             player.apply_options()
         self.step = found.step
+        self._warned = set(kept.pop("warned"))
+        self._pending = kept
+        for name in self._kept.keys() & kept.keys():
+            self._kept[name].load_state_dict(kept.pop(name))
 
     def train(self) -> None:
-        """Play until the steps are done, or until asked to stop."""
+        """Play until the steps are done, or until asked to stop.
+
+        Raises:
+            DivergedError: values are not finite, and going back has not helped.
+        """
         try:
             self.plugins.call("gankit_before_run", run=self)
-            while self.step < self.steps and not self.stopping:
-                measurements = self.game.play(self.step)
-                self.step += 1
-                report = Report(self.step, measurements)
-                self.plugins.call("gankit_after_step", run=self, report=report)
+            while self.step < self.steps and not self._asked_to_stop():
+                try:
+                    self._take_step()
+                except DivergedError as error:
+                    self._go_back(error)
             self.plugins.call("gankit_after_run", run=self)
         except BaseException as error:
-            self.plugins.call("gankit_on_error", run=self, error=error)
+            for said in self.plugins.call_each(
+                "gankit_on_error", run=self, error=error
+            ):
+                error.add_note(said)
             raise
         finally:
             self.game.feed.close()
 
+    def _take_step(self) -> None:
+        measurements = self.game.play(self.step)
+        self.step += 1
+        guard = self.game.guard
+        if guard.trouble:
+            self.warn(
+                "not finite",
+                f"{guard.trouble} in step {self.step:,}; the update was left out, and "
+                f"after {PATIENCE} in a row the run goes back to its last good "
+                f"checkpoint; {_ADVICE}",
+            )
+        if guard.in_a_row >= PATIENCE:
+            raise DivergedError(guard.trouble)
+        report = Report(self.step, measurements)
+        self.plugins.call("gankit_after_step", run=self, report=report)
 
-def prepare(
-    assembly: Assembly,
-    plugins: Plugins,
-    *,
-    folder: Path | None = None,
-    resumed: Checkpoint | None = None,
-    progress: Progress = lambda done, total, text: None,
-) -> Run:
-    """Place the networks, read the data, fit the conditioner, and set up the game.
-
-    Args:
-        assembly: the parts.
-        plugins: whose hooks are called.
-        folder: the run folder, or None to write nothing.
-        resumed: a checkpoint to go on from; its conditioner is not fitted again.
-        progress: told what is done of what takes long.
-
-    Raises:
-        DeviceError: the device or precision is not there.
-        DataError: the data cannot be read.
-    """
-    train = assembly.train
-    device = resolve_device(train.device)
-    precision = Precision(train.precision, device)
-    data = read_data(
-        assembly.dataset,
-        device=device,
-        mode=train.data,
-        output_range=getattr(assembly.generator, "output_range", (-1.0, 1.0)),
-        progress=progress,
-    )
-    if len(data) < train.batch_size:
-        raise UsageError(
-            f"train.batch_size: {train.batch_size} is more than the {len(data)} "
-            f"items that can be read; set it to {len(data)} or less"
+    def _go_back(self, error: DivergedError) -> None:
+        """Return to the last good checkpoint; the same steps again fail no better."""
+        failed = self.step
+        found = self.processes.broadcast(self._last_good())
+        if found is None or failed <= self._failed_at:
+            again = (
+                "again, after going back" if found else "no checkpoint to go back to"
+            )
+            where = f"`gankit resume {self.folder}`" if self.folder else "again"
+            raise DivergedError(
+                f"the run has diverged at step {failed:,} ({again}): {error}; "
+                f"{_ADVICE}: set it and go on with {where}"
+            ) from error
+        self._failed_at = failed
+        self.restore(found)
+        self.warn(
+            "went back",
+            f"from step {failed:,} to the checkpoint of step {self.step:,}: {error}; "
+            f"if it happens again the run stops; {_ADVICE}",
         )
-    for network in (assembly.generator, assembly.discriminator, assembly.conditioner):
-        if isinstance(network, torch.nn.Module):
-            network.to(device).train()
-    _introduce(assembly, data, resumed, progress)
-    files = plugins.files
-    feed = Feed(
-        data,
-        batch_size=train.batch_size,
-        seed=train.seed,
-        workers=train.workers,
-        plugin_files=files,
-    )
-    game = Game(assembly, feed, device, precision)
-    average = game.average.network if game.average else assembly.generator
-    sampler = Sampler(
-        average,
-        assembly.conditioner,
-        game.draw_noise,
-        data.facts,
-        _sample_conditions(assembly.conditioner, data, train.samples),
-        device,
-    )
-    passes = (train.epochs or 0) * len(data)
-    steps = train.steps or math.ceil(passes / (game.batches * train.batch_size))
-    run = Run(
-        assembly=assembly,
-        game=game,
-        data=data,
-        sampler=sampler,
-        plugins=plugins,
-        folder=folder,
-        steps=steps,
-    )
-    if resumed is not None:
-        run.restore(resumed)
-    return run
 
-
-def _introduce(
-    assembly: Assembly, data: Data, resumed: Checkpoint | None, progress: Progress
-) -> None:
-    """Show the data to the parts that learn from it before the game begins."""
-    seed = assembly.train.seed
-    mismatch = getattr(assembly.loss, "needs_mismatch", False)
-    labels = data.labels
-    if mismatch and labels is not None and bool((labels == labels[0]).all()):
-        raise DataError(
-            f"the loss {type(assembly.loss).__name__} needs conditions of another "
-            "class, and all items that can be read are of one; mend the others, or "
-            "choose another loss"
-        )
-    if assembly.conditioner is not None:
+    def _last_good(self) -> Checkpoint | None:
+        if self.folder is None:
+            return None
         try:
-            _condition(assembly.conditioner, data, seed, resumed, progress)
-        except GankitError:
-            raise
-        except ValueError as error:
-            name = type(assembly.conditioner).__name__
-            raise UsageError(f"the conditioner {name}: {error}") from error
-    observe = getattr(assembly.generator, "observe", None)
-    if observe is not None and resumed is None:
-        positions = torch.arange(min(len(data), _OBSERVED))
-        observe(data.samples(positions, generator(data.device, seed, "observe")))
-    seed_global(seed, "global")
+            return checkpoint.latest(self.folder / "checkpoints")[0]
+        except RunError:
+            return None
 
+    def _asked_to_stop(self) -> bool:
+        """Agree with the other processes on whether this was the last step."""
+        if not self.processes.any(bool(self.stopping)):
+            return False
+        self.stopping = next(filter(None, self.processes.gather(self.stopping)))
+        return True
 
-def _condition(
-    conditioner: Conditioner,
-    data: Data,
-    seed: int,
-    resumed: Checkpoint | None,
-    progress: Progress,
-) -> None:
-    """Fit the conditioner, unless that was done before, and turn the data to tokens."""
-    module = conditioner if isinstance(conditioner, torch.nn.Module) else None
-    if resumed is not None and module is not None:
-        weights = resumed.weights(data.device).get("conditioner", {})
-        checkpoint.load_weights(module, weights, resumed.path)
-    elif hasattr(conditioner, "fit"):
-        conditioner.fit(data, device=data.device, seed=seed, progress=progress)
-    tokens = conditioner.tokens(data.raw_for(conditioner.reads))
-    data.tokens = tokens.to(data.device)
-
-
-def _sample_conditions(
-    conditioner: Conditioner | None, data: Data, count: int
-) -> tuple[str, ...]:
-    """Choose the texts of the run's own grids: every class, or spread captions."""
-    if conditioner is None:
-        return ()
-    if conditioner.reads == "label":
-        assert data.facts.classes is not None, "the assembly refuses such a conditioner"
-        return data.facts.classes
-    assert data.captions is not None, "the assembly refuses such a conditioner"
-    first = (texts[0] for texts in data.captions if texts)
-    told = [text for text in first if _understands(conditioner, text)]
-    if not told:
-        raise UsageError(
-            f"the conditioner {type(conditioner).__name__} can read no caption of the "
-            "data set; give it others, or choose another conditioner"
+    def _disagreement(self) -> str:
+        """Say which process has other weights than the first, or ""."""
+        if self.processes.size == 1:
+            return ""
+        said = self.processes.gather(checkpoint.fingerprint(self.game.networks()))
+        other = next((rank for rank, own in enumerate(said) if own != said[0]), None)
+        if other is None:
+            return ""
+        return (
+            f"process {other} has other weights than the first; a hook that changes "
+            "the game has to change it in every process"
         )
-    spread = torch.linspace(0, len(told) - 1, count).long().tolist()
-    return tuple(told[i] for i in spread)
-
-
-def _understands(conditioner: Conditioner, text: str) -> bool:
-    try:
-        conditioner.parse(text)
-    except ValueError:
-        return False
-    return True
 
 
 def observers(things: Iterable[tuple[str, object]], plugins: Plugins) -> None:

@@ -12,8 +12,9 @@ from torch.nn.functional import softplus
 from gankit.assembly import Assembly
 from gankit.parts import UNBOUNDED, Facts, Item, Shapes
 from gankit.plugins import discover
+from gankit.preparation import prepare
 from gankit.settings import Train
-from gankit.trainer import Run, prepare
+from gankit.trainer import Run
 
 
 class Numbers:

@@ -25,8 +25,10 @@ from gankit.checkpoint import MANIFEST, STATE, WEIGHTS, latest, read
 from gankit.errors import RunError
 from gankit.parts import Shapes
 from gankit.plugins import discover
+from gankit.preparation import prepare
+from gankit.restoring import restore as restore_into
 from gankit.settings import PLAYERS, Optimizer
-from gankit.trainer import Run, prepare
+from gankit.trainer import Run
 
 CPU = torch.device("cpu")
 FILES = (WEIGHTS, STATE, MANIFEST)
@@ -108,8 +110,8 @@ def test_weights_are_safetensors_and_the_rest_is_read_without_pickle(
         networks = {name.partition("/")[0] for name in file.keys()}  # noqa: SIM118
     assert networks == {"generator", "discriminator", "conditioner", "average"}
     state = torch.load(path / STATE, weights_only=True)
-    assert state["average"] == {"seen": 32}
-    assert {"optimizer.generator", "optimizer.discriminator"} <= state.keys()
+    assert state["game"]["average"] == {"seen": 32}
+    assert {"optimizer.generator", "optimizer.discriminator"} <= state["game"].keys()
     manifest = json.loads((path / MANIFEST).read_text("utf-8"))
     assert manifest["step"] == 4
     assert manifest["files"].keys() == {WEIGHTS, STATE}
@@ -368,13 +370,13 @@ def test_a_checkpoint_of_other_parts_is_refused(case: str, folder: Path) -> None
     assert _state(run) == before
 
 
-def test_parts_are_compared_by_name_and_not_by_version(folder: Path) -> None:
-    """An update of a plugin does not cost a run; another plugin's part does."""
+def test_parts_are_compared_by_name_and_compatible_version(folder: Path) -> None:
+    """A small update of a plugin does not cost a run; another plugin's part does."""
     run = _run(folder.parent)
     found = latest(folder)[0]
 
     def restore(**parts: str) -> None:
-        checkpoint.restore(
+        restore_into(
             evolve(found, parts=found.parts | {"loss": "acme-gan/odd 1.0"}),
             networks=run.game.networks(),
             stateful=run.game.stateful(),
@@ -382,7 +384,9 @@ def test_parts_are_compared_by_name_and_not_by_version(folder: Path) -> None:
             parts=run.parts | parts,
         )
 
-    restore(loss="acme-gan/odd 2.0")
+    restore(loss="acme-gan/odd 1.3")
+    with pytest.raises(RunError, match=r"acme-gan/odd: the checkpoint is of version 1"):
+        restore(loss="acme-gan/odd 2.0")
     with pytest.raises(RunError, match=r"loss: the checkpoint has acme-gan/odd 1\.0, "):
         restore(loss="other-gan/odd 1.0")
     with pytest.raises(RunError, match=r"loss: .* this run none"):

@@ -15,6 +15,8 @@ from gankit.batches import Feed, _Readable
 from gankit.data import Data, read_data
 from gankit.errors import BrokenItem, DataError
 from gankit.parts import UNBOUNDED, Facts, Item
+from gankit.processes import ALONE
+from gankit.shards import Shards
 
 CPU = torch.device("cpu")
 
@@ -34,11 +36,12 @@ class Pixels:
 
 def _feed(data: Data, **options: int) -> Feed:
     settings = {"batch_size": 7, "seed": 3, "workers": 0} | options
-    return Feed(data, **settings)
+    size = settings.pop("batch_size")
+    return Feed(data, shards=Shards(1, size, exact=False, processes=ALONE), **settings)
 
 
 def _first_numbers(feed: Feed, count: int) -> list[float]:
-    return [v for n in range(count) for v in feed.batch(n).samples[:, 0].tolist()]
+    return [v for n in range(count) for v in feed.batch(n)[0].samples[:, 0].tolist()]
 
 
 @pytest.mark.parametrize("mode", ["resident", "streamed"])
@@ -69,10 +72,11 @@ def test_a_batch_is_a_function_of_its_number() -> None:
     """A feed that starts in the middle, as after a resume, gives the same batches."""
     data = read_data(Numbers(20), device=CPU, mode="streamed")
     straight = _feed(data)
-    from_start = [straight.batch(n).positions.tolist() for n in range(8)]
+    from_start = [straight.batch(n)[0].positions.tolist() for n in range(8)]
     resumed = _feed(data)
-    assert [resumed.batch(n).positions.tolist() for n in range(5, 8)] == from_start[5:]
-    assert straight.batch(2).positions.tolist() == from_start[2]
+    again = [resumed.batch(n)[0].positions.tolist() for n in range(5, 8)]
+    assert again == from_start[5:]
+    assert straight.batch(2)[0].positions.tolist() == from_start[2]
 
 
 def test_pixels_are_scaled_to_the_range_of_the_generator() -> None:
@@ -132,7 +136,7 @@ def test_an_item_that_breaks_while_streaming_is_replaced_by_the_next() -> None:
     data = read_data(dataset, device=CPU, mode="streamed")
     dataset.breaks = True
     feed = _feed(data, batch_size=10)
-    batch = feed.batch(0)
+    (batch,) = feed.batch(0)
     assert Counter(batch.samples[:, 0].tolist())[5.0] == 2
     assert batch.positions.tolist() == [int(v) for v in batch.samples[:, 0]]
 
@@ -181,8 +185,8 @@ def test_transform_is_a_function_of_the_batch_number() -> None:
     data = read_data(Noisy(20), device=CPU)
     first, second = _feed(data), _feed(data)
     second.batch(0)
-    assert torch.equal(first.batch(1).samples, second.batch(1).samples)
-    same_items = first.batch(0).positions
+    assert torch.equal(first.batch(1)[0].samples, second.batch(1)[0].samples)
+    same_items = first.batch(0)[0].positions
     a = first.data.samples(same_items, torch.Generator().manual_seed(1))
     b = first.data.samples(same_items, torch.Generator().manual_seed(2))
     assert not torch.equal(a, b)

@@ -83,11 +83,11 @@ def test_a_step_is_the_update_written_out_by_hand(order: str) -> None:
     game = run.game
     generator = deepcopy(game.generator.network)
     judge = deepcopy(game.discriminator.network)
-    real = game.feed.batch(0).samples
+    real = game.feed.batch(0)[0].samples
     from gankit.randomness import generator as counted
 
     def noise(turn: int) -> Tensor:
-        return game.draw_noise(8, counted("cpu", 0, "noise", 0, turn))
+        return game.draw_noise(8, counted("cpu", 0, "noise", 0, turn, 0))
 
     def descend(module: nn.Module, loss: Tensor) -> list[Tensor]:
         grads = torch.autograd.grad(loss, list(module.parameters()), retain_graph=True)
@@ -196,7 +196,7 @@ def test_every_random_number_is_a_function_of_the_step() -> None:
 def test_other_seeds_give_other_runs() -> None:
     """Noise and data order depend on the seed."""
     runs = [make_run(train={"seed": seed}) for seed in (0, 1)]
-    orders = [run.game.feed.batch(0).positions.tolist() for run in runs]
+    orders = [run.game.feed.batch(0)[0].positions.tolist() for run in runs]
     assert orders[0] != orders[1]
     for run in runs:
         run.game.play(0)

@@ -21,11 +21,11 @@ from torchvision.datasets import cifar
 from gankit.assembly import assemble
 from gankit.errors import MisfitError
 from gankit.parts import Facts
+from gankit.preparation import prepare
 from gankit.recipe import Recipe, Use
 from gankit.registry import Entry, Registry
 from gankit.settings import PLAYERS, Noise, Optimizer, Train
 from gankit.structuring import structure_options
-from gankit.trainer import prepare
 
 PACKAGES = (Path(__file__).parents[1] / "plugins").glob("*/pyproject.toml")
 OURS = {tomllib.loads(p.read_text("utf-8"))["project"]["name"] for p in PACKAGES}

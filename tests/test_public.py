@@ -72,6 +72,7 @@ def test_these_are_the_hooks() -> None:
         "gankit_on_checkpoint",
         "gankit_on_error",
         "gankit_on_samples",
+        "gankit_on_warning",
         "gankit_parts",
     ]
     assert all(getattr(hookspecs, name).__doc__ for name in HOOKS)

@@ -123,6 +123,8 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo("stopped at once; what was saved before is kept", err=True)
         return 1
     except GankitError as error:
-        click.echo(f"error: {error}", err=True)
+        if not error.told_elsewhere:
+            lines = [f"error: {error}", *getattr(error, "__notes__", ())]
+            click.echo("\n".join(lines), err=True)
         return 2 if isinstance(error, UsageError) else 1
     return code if isinstance(code, int) else 0

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Column
 
 from gankit.hookspecs import hookimpl
-from gankit.trainer import Report, Run
+from gankit.trainer import Report, Run, RunWarning
 
 _SHOWN = {
     "loss/discriminator": "D",
@@ -109,6 +109,11 @@ class Lines:
             numbers = _numbers(report, self._rate(run.step))
             click.echo(f"step {run.step:,} of {run.steps:,}  {numbers}", err=True)
 
+    @hookimpl
+    def gankit_on_warning(self, warning: RunWarning) -> None:
+        """Write it."""
+        click.echo(f"warning: {warning.kind}: {warning.text}", err=True)
+
 
 class JsonLines(Lines):
     """Lines of JSON on standard output; everything said in words is left out."""
@@ -128,6 +133,12 @@ class JsonLines(Lines):
         """Write a line for a step that is due."""
         if run.due(run.assembly.train.log_every):
             click.echo(json.dumps(report.as_json()))
+
+    @hookimpl
+    def gankit_on_warning(self, warning: RunWarning) -> None:
+        """Write it."""
+        said = {"step": warning.step, "warning": warning.kind, "text": warning.text}
+        click.echo(json.dumps(said))
 
 
 class Live:
@@ -189,6 +200,11 @@ class Live:
         assert self._task is not None, "training has started"
         numbers = _numbers(report, self._rate(run.step))
         self._bars.update(self._task, completed=run.step, numbers=numbers)
+
+    @hookimpl
+    def gankit_on_warning(self, warning: RunWarning) -> None:
+        """Write it above the live line."""
+        self._console.print(f"warning: {warning.kind}: {warning.text}", markup=False)
 
     def _start(self, phase: str, total: int) -> None:
         if self._task is not None:

@@ -20,6 +20,9 @@ from gankit.cli import Context, plugin_options
 @click.option(
     "--interpolate", is_flag=True, help="In each row walk between two noises."
 )
+@click.option(
+    "--checkpoint", default="latest", help="latest, best, or the step of one."
+)
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was written as JSON.")
 @plugin_options
@@ -33,6 +36,7 @@ def sample(
     text: tuple[str, ...],
     seed: int,
     interpolate: bool,
+    checkpoint: str,
     device: str,
     as_json: bool,
 ) -> None:
@@ -45,7 +49,11 @@ def sample(
     from gankit import api
 
     sampler = api.load(
-        run, device=device, plugins=context.files, disable=context.disable
+        run,
+        checkpoint=checkpoint,
+        device=device,
+        plugins=context.files,
+        disable=context.disable,
     )
     for note in sampler.notes:
         click.echo(f"note: {note}", err=True)

@@ -14,12 +14,20 @@ _OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 _JSON = click.option(
     "--json", "as_json", is_flag=True, help="Lines of JSON for scripts."
 )
+_PROCESSES = click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Share the run among N processes of this machine.",
+)
 
 
 @click.command()
 @click.argument("recipe", required=False)
 @_OVERRIDES
 @click.option("--out", metavar="DIR", help="Run folder.  [default: runs/RECIPE-N]")
+@_PROCESSES
 @_JSON
 @plugin_options
 @click.pass_obj
@@ -28,6 +36,7 @@ def train(
     recipe: str | None,
     overrides: tuple[str, ...],
     out: str | None,
+    processes: int,
     as_json: bool,
 ) -> int:
     """Train RECIPE, a name or a TOML file, with options overridden by KEY=VALUE.
@@ -41,6 +50,10 @@ def train(
 
     if recipe is not None and "=" in recipe:  # no recipe, only overrides
         overrides, recipe = (recipe, *overrides), None
+    if processes > 1 and not _is_launched():
+        where = ["--out", out] if out else []
+        words = ["train", recipe or "quickstart", *overrides, *where]
+        return _shared(words, processes, context, as_json=as_json)
     return _played(
         lambda **watching: api.train(
             recipe or "quickstart",
@@ -57,11 +70,16 @@ def train(
 @click.command()
 @click.argument("run")
 @_OVERRIDES
+@_PROCESSES
 @_JSON
 @plugin_options
 @click.pass_obj
 def resume(
-    context: Context, run: str, overrides: tuple[str, ...], as_json: bool
+    context: Context,
+    run: str,
+    overrides: tuple[str, ...],
+    processes: int,
+    as_json: bool,
 ) -> int:
     """Go on with the run in folder RUN from its latest checkpoint.
 
@@ -71,6 +89,9 @@ def resume(
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
     from gankit import api
 
+    if processes > 1 and not _is_launched():
+        words = ["resume", run, *overrides]
+        return _shared(words, processes, context, as_json=as_json)
     return _played(
         lambda **watching: api.resume(
             run,
@@ -83,9 +104,32 @@ def resume(
     )
 
 
+def _is_launched() -> bool:
+    from gankit.processes import started_by_launcher
+
+    return started_by_launcher()
+
+
+def _shared(words: list[str], count: int, context: Context, *, as_json: bool) -> int:
+    """Run the same command in several processes."""
+    from gankit.launch import launch
+
+    words += ["--json"] if as_json else []
+    for flag, values in (
+        ("--plugin", context.files),
+        ("--disable-plugin", context.disable),
+    ):
+        words += [word for value in values for word in (flag, value)]
+    return launch(words, count)
+
+
 def _played(play: Callable[..., Any], *, as_json: bool) -> int:
     from gankit.cli.progress import JsonLines, watcher
+    from gankit.processes import leads
 
+    if not leads():
+        run = play()
+        return 1 if run.step < run.steps else 0
     shown = JsonLines() if as_json else watcher()
     with shown:
         run = play(watchers={"gankit.progress": shown}, progress=shown.progress)

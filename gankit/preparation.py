@@ -1,0 +1,194 @@
+"""Everything before the first step: networks placed, data read, conditioner fitted."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+
+from gankit.assembly import Assembly
+from gankit.batches import Feed
+from gankit.checkpoint import Checkpoint
+from gankit.data import Data, Progress, read_data
+from gankit.device import Precision, resolve_device
+from gankit.errors import DataError, GankitError, UsageError
+from gankit.game import Game
+from gankit.parts import Conditioner
+from gankit.plugins import Plugins
+from gankit.processes import ALONE, Processes
+from gankit.randomness import generator, seed_global
+from gankit.restoring import load_weights
+from gankit.sampling import Sampler
+from gankit.shards import cut
+from gankit.trainer import Run
+
+_OBSERVED = 10_000  # real samples that a generator is shown before training
+
+
+def prepare(
+    assembly: Assembly,
+    plugins: Plugins,
+    *,
+    folder: Path | None = None,
+    resumed: Checkpoint | None = None,
+    processes: Processes = ALONE,
+    progress: Progress = lambda done, total, text: None,
+) -> Run:
+    """Place the networks, read the data, fit the conditioner, and set up the game.
+
+    Args:
+        assembly: the parts.
+        plugins: whose hooks are called.
+        folder: the run folder, or None to write nothing.
+        resumed: a checkpoint to go on from; its conditioner is not fitted again.
+        processes: those that share the run.
+        progress: told what is done of what takes long.
+
+    Raises:
+        DeviceError: the device or precision is not there.
+        DataError: the data cannot be read.
+    """
+    train = assembly.train
+    device = resolve_device(train.device, processes)
+    shards = cut(train, processes)
+    precision = Precision(train.precision, device)
+    data = read_data(
+        assembly.dataset,
+        device=device,
+        mode=train.data,
+        output_range=getattr(assembly.generator, "output_range", (-1.0, 1.0)),
+        processes=processes,
+        progress=progress,
+    )
+    if len(data) < train.batch_size:
+        raise UsageError(
+            f"train.batch_size: {train.batch_size} is more than the {len(data)} "
+            f"items that can be read; set it to {len(data)} or less"
+        )
+    for network in (assembly.generator, assembly.discriminator, assembly.conditioner):
+        if isinstance(network, torch.nn.Module):
+            network.to(device).train()
+    _introduce(assembly, data, resumed, processes, progress)
+    feed = Feed(
+        data,
+        shards=shards,
+        seed=train.seed,
+        workers=train.workers,
+        plugin_files=plugins.files,
+    )
+    game = Game(assembly, feed, device, precision)
+    for network in game.networks().values():
+        for tensor in network.state_dict().values():
+            processes.broadcast_tensor(tensor)
+    average = game.average.network if game.average else assembly.generator
+    sampler = Sampler(
+        average,
+        assembly.conditioner,
+        game.draw_noise,
+        data.facts,
+        _sample_conditions(assembly.conditioner, data, train.samples),
+        device,
+    )
+    passes = (train.epochs or 0) * len(data)
+    steps = train.steps or math.ceil(passes / (game.batches * train.batch_size))
+    run = Run(
+        assembly=assembly,
+        game=game,
+        data=data,
+        sampler=sampler,
+        plugins=plugins,
+        folder=folder,
+        steps=steps,
+        processes=processes,
+    )
+    if resumed is not None:
+        run.restore(resumed)
+    return run
+
+
+def _introduce(
+    assembly: Assembly,
+    data: Data,
+    resumed: Checkpoint | None,
+    processes: Processes,
+    progress: Progress,
+) -> None:
+    """Show the data to the parts that learn from it before the game begins."""
+    seed = assembly.train.seed
+    mismatch = getattr(assembly.loss, "needs_mismatch", False)
+    labels = data.labels
+    if mismatch and labels is not None and bool((labels == labels[0]).all()):
+        raise DataError(
+            f"the loss {type(assembly.loss).__name__} needs conditions of another "
+            "class, and all items that can be read are of one; mend the others, or "
+            "choose another loss"
+        )
+    if assembly.conditioner is not None:
+        try:
+            _condition(assembly.conditioner, data, seed, resumed, processes, progress)
+        except GankitError:
+            raise
+        except ValueError as error:
+            name = type(assembly.conditioner).__name__
+            raise UsageError(f"the conditioner {name}: {error}") from error
+    observe = getattr(assembly.generator, "observe", None)
+    if observe is not None and resumed is None:
+        positions = torch.arange(min(len(data), _OBSERVED))
+        observe(data.samples(positions, generator(data.device, seed, "observe")))
+    seed_global(seed, "global")
+
+
+def _condition(
+    conditioner: Conditioner,
+    data: Data,
+    seed: int,
+    resumed: Checkpoint | None,
+    processes: Processes,
+    progress: Progress,
+) -> None:
+    """Fit the conditioner, unless that was done before, and turn the data to tokens.
+
+    The first process fits it for all, so that they agree to the bit.
+    """
+    module = conditioner if isinstance(conditioner, torch.nn.Module) else None
+    if resumed is not None and module is not None:
+        weights = resumed.weights(data.device).get("conditioner", {})
+        load_weights(module, weights, resumed.path)
+    elif hasattr(conditioner, "fit"):
+        if processes.leads or module is None:
+            conditioner.fit(data, device=data.device, seed=seed, progress=progress)
+        if module is not None and processes.size > 1:
+            learnt = {k: t.cpu() for k, t in module.state_dict().items()}
+            module.load_state_dict(processes.broadcast(learnt))
+    tokens = conditioner.tokens(data.raw_for(conditioner.reads))
+    data.tokens = tokens.to(data.device)
+
+
+def _sample_conditions(
+    conditioner: Conditioner | None, data: Data, count: int
+) -> tuple[str, ...]:
+    """Choose the texts of the run's own grids: every class, or spread captions."""
+    if conditioner is None:
+        return ()
+    if conditioner.reads == "label":
+        assert data.facts.classes is not None, "the assembly refuses such a conditioner"
+        return data.facts.classes
+    assert data.captions is not None, "the assembly refuses such a conditioner"
+    first = (texts[0] for texts in data.captions if texts)
+    told = [text for text in first if _understands(conditioner, text)]
+    if not told:
+        raise UsageError(
+            f"the conditioner {type(conditioner).__name__} can read no caption of the "
+            "data set; give it others, or choose another conditioner"
+        )
+    spread = torch.linspace(0, len(told) - 1, count).long().tolist()
+    return tuple(told[i] for i in spread)
+
+
+def _understands(conditioner: Conditioner, text: str) -> bool:
+    try:
+        conditioner.parse(text)
+    except ValueError:
+        return False
+    return True
