@@ -16,9 +16,7 @@ from contextlib import ExitStack
 from types import FrameType
 
 import click
-from torch.distributed import (
-    TCPStore,  # type: ignore[attr-defined] # torch exports it, in a way of its own
-)
+import torch.distributed as dist
 
 from gankit.processes import ALIVE
 
@@ -34,7 +32,9 @@ def launch(arguments: Sequence[str], count: int) -> int:
         the exit code: 0, 2 where a process says so, else 1.
     """
     # the processes meet at a store of ours, which outlives each of them
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    store = dist.TCPStore(  # type: ignore[attr-defined] # torch exports it indirectly
+        "127.0.0.1", 0, is_master=True, wait_for_workers=False
+    )
     with ExitStack() as stack:
         read_end, write_end = os.pipe()
         stack.callback(os.close, write_end)  # tells them that the launcher is gone
