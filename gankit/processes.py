@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -36,7 +37,8 @@ RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 _TIMEOUT = timedelta(minutes=30)
 _PATIENT = timedelta(days=7)  # the first process may fit a conditioner for long
 _FAILURE = "gankit/failure"
-_TELLING = 10.0  # seconds in which a process that fails says why
+_REASON = re.compile(r"^(\[[^]]*\] *)+")  # where in gloo's source it was noticed
+_TELLING = 5.0  # seconds in which a process that fails says why
 _LEAVING = 60.0  # seconds that a process has to save when its launcher is gone
 
 
@@ -114,7 +116,11 @@ class Processes:
         if isinstance(error, _LostContactError):
             time.sleep(1.0)  # so that the first cause stands above what follows from it
             first = self._first_failure(wait=_TELLING)
-            return PeerError(self._lost(error) if first is None else _said(first))
+            peer = PeerError(self._lost(error) if first is None else _said(first))
+            peer.told_elsewhere = first is not None and self.local_rank > 0
+            for note in getattr(error, "__notes__", ()):
+                peer.add_note(note)
+            return peer
         mine = {"rank": self.rank, "size": self.size, "error": _in_words(error)}
         try:
             told = self._store.compare_set(_FAILURE, "", json.dumps(mine))
@@ -141,8 +147,8 @@ class Processes:
         return (
             f"process {self.rank} of {self.size} lost contact with another, which said "
             "nothing: it was killed, as happens when memory runs out, its machine is "
-            f"gone, or it took over {_TIMEOUT.total_seconds() / 60:.0f} minutes "
-            f"({str(error).partition(chr(10))[0]})"
+            f"gone, or it took over {_TIMEOUT.total_seconds() / 60:.0f} minutes; go on "
+            f"with `gankit resume` ({_REASON.sub('', str(error).partition('. ')[0])})"
         )
 
 
@@ -211,20 +217,25 @@ def joined() -> Iterator[Processes]:
 
 def _meet() -> Processes:
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    store, _, _ = next(rendezvous("env://", rank, size, timeout=_TIMEOUT))
+    # torchrun keeps its store when it starts failed processes again, and with it the
+    # addresses of those that are gone
+    store = PrefixStore(f"gankit/{os.environ.get(RESTARTS, '0')}", store)
     if not dist.is_initialized():
         on_gpus = torch.cuda.is_available() and dist.is_nccl_available()
         backend = "cpu:gloo,cuda:nccl" if on_gpus else "gloo"
         if on_gpus and "LOCAL_RANK" in os.environ:
             index = int(os.environ["LOCAL_RANK"])
             torch.cuda.set_device(index % torch.cuda.device_count())
-        dist.init_process_group(backend, timeout=_TIMEOUT)
-    store, _, _ = next(rendezvous("env://", rank, size, timeout=_TIMEOUT))
+        dist.init_process_group(
+            backend, timeout=_TIMEOUT, store=store, rank=rank, world_size=size
+        )
     return Processes(
         rank,
         size,
         int(os.environ.get("LOCAL_RANK", rank)),
         int(os.environ.get("LOCAL_WORLD_SIZE", size)),
-        PrefixStore(os.environ.get(RESTARTS, "0"), store),
+        store,
         dist.new_group(backend="gloo", timeout=_PATIENT),
     )
 
