@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from gankit import checkpoint as checkpoints
@@ -18,8 +17,8 @@ from gankit import runs
 from gankit.assembly import Assembly, assemble, assemble_generator
 from gankit.checkpoint import Checkpoint
 from gankit.data import Progress
-from gankit.device import exact_arithmetic, resolve_device
-from gankit.errors import DeviceError, RunError
+from gankit.device import exact_arithmetic, explained, resolve_device
+from gankit.errors import RunError
 from gankit.game import NoiseSource
 from gankit.plugins import discover
 from gankit.preparation import prepare
@@ -79,7 +78,7 @@ def train(
             if processes.leads:
                 folder_of(recipe, out)
             assembly = assemble(recipe)
-        with _explained(), _arithmetic(assembly, processes):
+        with explained(), _arithmetic(assembly, processes):
             run = prepare(assembly, found, processes=processes, progress=progress)
             if processes.leads:
                 # only now: reading the data may take minutes, in which another run
@@ -201,7 +200,7 @@ def _resumed(
     )
     recipe = read_recipe(path, overrides, plugins=plugins, disable=disable)
     assembly = assemble(recipe)
-    with _explained(), _arithmetic(assembly, processes):
+    with explained(), _arithmetic(assembly, processes):
         run = prepare(
             assembly,
             recipe.registry.plugins,
@@ -248,33 +247,14 @@ def _play(run: Run, watchers: Mapping[str, object] | None) -> Run:
     every = [*recorders(run), *(watchers or {}).items()]
     watching = [(name, thing) for name, thing in every if name not in run.plugins.off]
     observers(watching, run.plugins)
+    claim = runs.claimed(run.folder) if run.folder is not None else nullcontext()
     try:
-        with _stopped_by_signals(run):
+        with claim, _stopped_by_signals(run):
             run.train()
     finally:
         for _, thing in watching:
             run.plugins.manager.unregister(thing)
     return run
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Say what to do where torch only says what happened."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        said = str(error).partition("\n")[0]
-        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in said:
-            raise DeviceError(
-                f"the memory ran out: {said}; lower train.batch_size or the networks' "
-                "widths, or set train.data to 'streamed'"
-            ) from error
-        if "deterministic implementation" in said:
-            raise DeviceError(
-                f"train.reduce 'exact' cannot be had with these parts here: {said}; "
-                "choose other parts, or set train.reduce to 'fast'"
-            ) from error
-        raise
 
 
 @contextmanager

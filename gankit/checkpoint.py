@@ -23,11 +23,10 @@ from torch import Tensor, nn
 from gankit.errors import RunError
 from gankit.parts import Facts
 from gankit.plugins import core_version
-from gankit.runs import cannot_write
+from gankit.runs import PARTIAL, cannot_write
 
 WEIGHTS, STATE, MANIFEST = "weights.safetensors", "state.pt", "manifest.json"
 FORMAT = 1  # of a checkpoint; a later one may hold what this gankit does not know
-_PARTIAL = ".partial"
 
 
 @frozen
@@ -104,7 +103,7 @@ def save(
         RunError: it cannot be written; older ones are untouched.
     """
     final = folder / f"{step:08d}"
-    aside = folder / f".{final.name}{_PARTIAL}"
+    aside = folder / f".{final.name}{PARTIAL}"
     weights = {
         f"{name}/{key}": tensor.detach().cpu().clone().contiguous()
         for name, network in networks.items()
@@ -136,12 +135,6 @@ def save(
         shutil.rmtree(aside, ignore_errors=True)
         raise cannot_write(final, error) from error
     return final
-
-
-def clean(folder: Path) -> None:
-    """Remove what a run that was killed while it saved has left."""
-    for path in folder.glob(f".*{_PARTIAL}"):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def latest(folder: Path) -> tuple[Checkpoint, tuple[str, ...]]:

@@ -75,6 +75,26 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say what to do where torch only says what happened."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        said = str(error).partition("\n")[0]
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in said:
+            raise DeviceError(
+                f"the memory ran out: {said}; lower train.batch_size or the networks' "
+                "widths, or set train.data to 'streamed'"
+            ) from error
+        if "deterministic implementation" in said:
+            raise DeviceError(
+                f"train.reduce 'exact' cannot be had with these parts here: {said}; "
+                "choose other parts, or set train.reduce to 'fast'"
+            ) from error
+        raise
+
+
 def available_devices() -> list[str]:
     """List the devices that a recipe may name on this machine."""
     devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]

@@ -124,7 +124,7 @@ class Game:
             problem = self.guard.problem(measured, norms, looks)
         except BaseException:
             for player in movers:
-                player.skip()
+                player.optimizer.zero_grad()
             put_back()  # so that what was before the round can still be saved
             raise
         for player, norm in norms.items():

@@ -133,7 +133,7 @@ def _introduce(
             name = type(assembly.conditioner).__name__
             raise UsageError(f"the conditioner {name}: {error}") from error
     observe = getattr(assembly.generator, "observe", None)
-    if observe is not None and resumed is None:
+    if observe is not None and resumed is None and processes.leads:
         positions = torch.arange(min(len(data), _OBSERVED))
         observe(data.samples(positions, generator(data.device, seed, "observe")))
     seed_global(seed, "global")

@@ -15,9 +15,11 @@ from typing import Any
 
 from gankit import checkpoint
 from gankit.errors import DivergedError, RunError, UsageError, listed, nearest
+from gankit.health import NAME as HEALTH
+from gankit.health import Health
 from gankit.hookspecs import hookimpl
 from gankit.restoring import BEST
-from gankit.runs import cannot_write, write_whole
+from gankit.runs import cannot_write, clean, write_whole
 from gankit.sampling import Samples
 from gankit.trainer import Report, Run, RunWarning
 
@@ -26,8 +28,7 @@ class Metrics:
     """Appends a line of JSON to ``metrics.jsonl`` every ``train.log_every`` steps."""
 
     def __init__(self) -> None:
-        self._written = 0  # the step of the last line
-        self._measured = 0  # and of the last line of measurements
+        self._written = 0  # the step of the last line of measurements
 
     @hookimpl
     def gankit_before_run(self, run: Run) -> None:
@@ -42,14 +43,18 @@ class Metrics:
         if not run.due(run.assembly.train.log_every):
             return
         seconds = round(time.monotonic() - run.started, 3)
-        new = {k: v for k, (s, v) in run.measured.items() if s > self._measured}
-        self._measured = report.step
+        new = {
+            name: value
+            for name, (step, value) in run.measured.items()
+            if self._written < step <= run.step
+        }
         self._append(run, {"seconds": seconds, **report.as_json(), **new})
+        self._written = report.step
 
     @hookimpl
     def gankit_on_warning(self, run: Run, warning: RunWarning) -> None:
         """Write a warning as a line of its own."""
-        if warning.step < self._written:
+        if warning.step < self._written:  # the run has gone back
             self._drop_after(run, warning.step)
         said = {"step": warning.step, "warning": warning.kind, "text": warning.text}
         self._append(run, said)
@@ -61,15 +66,16 @@ class Metrics:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise cannot_write(path, error) from error
-        self._written = int(line["step"])
 
     def _drop_after(self, run: Run, step: int) -> None:
         path = _folder(run) / "metrics.jsonl"
-        self._written = self._measured = step
+        self._written = 0
         if not path.exists():
             return
         lines = path.read_text("utf-8").splitlines()
         kept = [line for line in lines if _step_of(line) <= step]
+        measured = (_step_of(line) for line in kept if '"warning"' not in line)
+        self._written = int(max(measured, default=0))
         if len(kept) != len(lines):
             write_whole(path, "".join(f"{line}\n" for line in kept))
 
@@ -120,7 +126,9 @@ class Checkpoints:
         self._saved = run.step or -1
         run.keep(BEST, self)
         if run.folder is not None:
-            checkpoint.clean(run.folder / "checkpoints")
+            for folder in (run.folder, run.folder / "checkpoints"):
+                clean(folder)
+            self._tidy(run)
 
     @hookimpl(trylast=True)
     def gankit_after_step(self, run: Run, report: Report) -> None:
@@ -148,7 +156,8 @@ class Checkpoints:
             return
         if run.folder is None or self._saved == run.step or guard.weights():
             return
-        self._tidy(run, run.write())
+        run.write()
+        self._tidy(run)
         error.add_note(
             f"step {run.step:,} was saved; go on with `gankit resume {run.folder}`"
         )
@@ -175,12 +184,15 @@ class Checkpoints:
         path = run.save()
         self._saved = run.step
         if path is not None:
-            self._tidy(run, path)
+            self._tidy(run)
             run.plugins.call("gankit_on_checkpoint", run=run, path=str(path))
 
-    def _tidy(self, run: Run, path: Path) -> None:
+    def _tidy(self, run: Run) -> None:
         train = run.assembly.train
-        for old in checkpoint.all_in(path.parent)[: -train.keep]:
+        every = checkpoint.all_in(_folder(run) / "checkpoints")
+        # one of a later step is damaged, or the run would have gone on from it
+        reached = [path for path in every if int(path.name) <= run.step]
+        for old in reached[: -train.keep]:
             step = int(old.name)
             apart = train.keep_every and step % train.keep_every == 0
             if not apart and step != self._best.get("step"):
@@ -237,6 +249,7 @@ def recorders(run: Run) -> list[tuple[str, object]]:
     if run.folder is None:
         return [saving]
     found: list[tuple[str, object]] = [
+        (HEALTH, Health()),
         ("gankit.metrics", Metrics()),
         ("gankit.pictures", Pictures()),
         saving,

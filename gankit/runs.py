@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -12,6 +17,10 @@ from gankit.errors import RunError
 from gankit.recipe import Recipe
 
 RECIPE = "recipe.toml"
+PARTIAL = ".partial"  # ends the name of what is being written
+_FOLDERS = ("samples", "checkpoints")
+# seconds that the data workers of a process that was killed take to notice
+_LEAVING = 12.0
 
 
 def default_folder(name: str, base: Path = Path("runs")) -> Path:
@@ -35,7 +44,7 @@ def check_free(folder: Path) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise RunError(f"{str(folder)!r} is a file; choose a folder with --out")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and not all(map(_left_by_a_start, folder.iterdir())):
         raise RunError(
             f"the folder {str(folder)!r} is not empty, and holds no run; "
             "choose another with --out"
@@ -56,12 +65,10 @@ def create(folder: Path, recipe: Recipe | None) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "samples").mkdir(exist_ok=True)
-        (folder / "checkpoints").mkdir(exist_ok=True)
-        if recipe is not None:
-            with (folder / RECIPE).open("x", encoding="utf-8") as file:
-                file.write(tomli_w.dumps(recipe.as_table()))
-                _sync(file)
+        for name in _FOLDERS:
+            (folder / name).mkdir(exist_ok=True)
+        if recipe is not None:  # last: what has a recipe is a run, which can go on
+            _write_new(folder / RECIPE, tomli_w.dumps(recipe.as_table()))
     except FileExistsError:
         raise RunError(
             f"another run has taken the folder {str(folder)!r} meanwhile; "
@@ -69,6 +76,43 @@ def create(folder: Path, recipe: Recipe | None) -> None:
         ) from None
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep every other process from training the same run meanwhile.
+
+    The claim ends with the process, however it ends.
+
+    Raises:
+        RunError: another process trains it.
+    """
+    try:
+        (folder / "checkpoints").mkdir(exist_ok=True)
+        descriptor = os.open(folder / "checkpoints", os.O_RDONLY)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    limit = time.monotonic() + _LEAVING
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > limit:
+                raise RunError(
+                    f"another process is training the run in {str(folder)!r}; wait "
+                    "until it ends, or stop it"
+                ) from None
+            time.sleep(0.2)
+        except OSError:
+            return None  # a file system that has no locks
 
 
 def rewrite_recipe(folder: Path, recipe: Recipe) -> None:
@@ -86,7 +130,7 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         RunError: it cannot be written.
     """
-    aside = path.with_name(f".{path.name}.partial")
+    aside = path.with_name(f".{path.name}{PARTIAL}")
     try:
         with aside.open("w", encoding="utf-8") as file:
             file.write(text)
@@ -95,6 +139,39 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Make a file, whole or not at all, that nobody else has made."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        with aside.open("w", encoding="utf-8") as file:
+            file.write(text)
+            _sync(file)
+        try:
+            path.hardlink_to(aside)  # unlike a renamed file, it replaces none
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _left_by_a_start(path: Path) -> bool:
+    """Tell whether a run that was killed before it had a recipe has left this."""
+    if path.name in _FOLDERS and path.is_dir():
+        return not any(path.iterdir())
+    return path.name.startswith(f".{RECIPE}.") and path.suffix == PARTIAL
+
+
+def clean(folder: Path) -> None:
+    """Remove what a run that was killed while it wrote has left."""
+    for path in folder.glob(f".*{PARTIAL}"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _sync(file: IO[str]) -> None:

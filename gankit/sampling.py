@@ -126,7 +126,7 @@ class Sampler:
         """Turn noise (N, n), with one text each or none, into samples."""
         tokens = self._tokens(captions)
         made = []
-        with _evaluating(self.generator, self.conditioner):
+        with evaluating(self.generator, self.conditioner):
             for start in range(0, len(noise), _BATCH):
                 part = slice(start, start + _BATCH)
                 condition = None
@@ -215,16 +215,17 @@ class Sampler:
 
 
 @contextmanager
-def _evaluating(*modules: object) -> Iterator[None]:
-    networks = [m for m in modules if isinstance(m, nn.Module)]
-    before = [m.training for m in networks]
-    for module in networks:
-        module.eval()
+def evaluating(*modules: object) -> Iterator[None]:
+    """Put modules in evaluation mode, and each within them back as it was."""
+    networks = [module for module in modules if isinstance(module, nn.Module)]
+    before = [(m, m.training) for network in networks for m in network.modules()]
+    for network in networks:
+        network.eval()
     try:
         yield
     finally:
-        for module, training in zip(networks, before, strict=True):
-            module.train(training)
+        for module, training in before:
+            module.training = training
 
 
 def _grid(samples: Tensor, captions: Sequence[str]) -> Image.Image:

@@ -159,7 +159,7 @@ class Run:
             networks=self.game.networks(),
             states={k: v.state_dict() for k, v in self.game.stateful().items()},
             kept={k: v.state_dict() for k, v in self._kept.items()}
-            | {"warned": sorted(self._warned)},
+            | {"warned": sorted(self._warned), "measured": dict(self.measured)},
             facts=self.data.facts,
             conditions=self.sampler.conditions,
             parts=self.parts,
@@ -182,6 +182,7 @@ class Run:
             player.apply_options()
         self.step = found.step
         self._warned = set(kept.pop("warned"))
+        self.measured = kept.pop("measured")
         self._pending = kept
         for name in self._kept.keys() & kept.keys():
             self._kept[name].load_state_dict(kept.pop(name))
