@@ -48,6 +48,7 @@ _HANDED_OUT = {
     "gankit.Recipe",
     "gankit.Report",
     "gankit.Run",
+    "gankit.trainer.RunWarning",
     "gankit.Sampler",
     "gankit.Step",
     "gankit.data.Data",

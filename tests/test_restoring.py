@@ -1,0 +1,237 @@
+"""Which checkpoints are kept, which one is taken, and what it may be taken up by."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import gankit
+from games import make_assembly
+from gankit import checkpoint, runs
+from gankit.checkpoint import MANIFEST, read
+from gankit.cli import run
+from gankit.errors import RunError
+from gankit.plugins import discover
+from gankit.preparation import prepare
+from gankit.trainer import Run
+from sites import HEAD
+from tiny import LABELLED, write
+
+Capture = pytest.CaptureFixture[str]
+WriteFile = Callable[[str, str], Path]
+
+# a score of each step, as a plugin that computes a distance would measure it
+SCORES = """
+SCORES = {1: 5.0, 2: 3.0, 3: float("nan"), 4: 4.0, 5: 3.0, 6: 9.0}
+
+@hookimpl
+def gankit_after_step(run):
+    run.measure("score", SCORES[run.step])
+"""
+ALL = ("train.checkpoint_every=1", "train.keep=1")
+
+
+def _steps(folder: str = "runs/tiny-1") -> list[int]:
+    return sorted(int(p.name) for p in Path(folder, "checkpoints").iterdir())
+
+
+def _train(plugin_file: WriteFile, *overrides: str) -> int:
+    path = plugin_file("scores.py", HEAD + SCORES)
+    recipe = write(Path(), LABELLED)
+    return run(["train", recipe, *overrides, "--plugin", str(path)])
+
+
+def test_the_newest_and_those_of_every_so_many_steps_are_kept(recipe: str) -> None:
+    """The rest is removed when a newer one is there."""
+    assert run(["train", recipe, *ALL, "train.keep_every=3"]) == 0
+    assert _steps() == [3, 6]
+    assert run(["train", recipe, "train.checkpoint_every=1", "train.keep=3"]) == 0
+    assert _steps("runs/tiny-2") == [4, 5, 6]
+
+
+@pytest.mark.parametrize(("best_is", "best"), [("lowest", 2), ("highest", 1)])
+def test_the_best_by_a_metric_is_kept(
+    best_is: str, best: int, recipe: str, plugin_file: WriteFile
+) -> None:
+    """The first of equals; a score that is not finite is none; the last step's too."""
+    overrides = (*ALL, "train.best=score", f"train.best_is={best_is}", "train.steps=5")
+    assert _train(plugin_file, *overrides) == 0
+    assert _steps() == [best, 5]
+    drawn = [
+        gankit.load("runs/tiny-1", checkpoint=which).sample(2).samples
+        for which in ("best", best, 5, "latest")
+    ]
+    assert torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[2], drawn[3])
+    assert not torch.equal(drawn[1], drawn[2])
+
+
+def test_a_resumed_run_remembers_the_best(recipe: str, plugin_file: WriteFile) -> None:
+    """It was not the run's last."""
+    assert _train(plugin_file, *ALL, "train.best=score", "train.steps=4") == 0
+    assert _steps() == [2, 4]
+    path = str(plugin_file("scores.py", HEAD + SCORES))
+    assert run(["resume", "runs/tiny-1", "train.steps=6", "--plugin", path]) == 0
+    assert _steps() == [2, 6]
+
+
+def test_the_best_can_be_chosen_by_a_measurement_of_the_step(recipe: str) -> None:
+    """Any number in metrics.jsonl will do."""
+    assert run(["train", recipe, *ALL, "train.best=loss/generator"]) == 0
+    lines = Path("runs/tiny-1/metrics.jsonl").read_text("utf-8").splitlines()
+    losses = {(line := json.loads(t))["step"]: line["loss/generator"] for t in lines}
+    lowest = min(losses, key=lambda step: (losses[step], step))
+    assert _steps() == sorted({lowest, 6})
+
+
+def test_a_metric_that_nothing_measures_is_named(recipe: str, capsys: Capture) -> None:
+    """With those there are; the run goes on, because it may be measured later."""
+    assert run(["train", recipe, "train.best=loss/genrator"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("train.best: nothing has measured 'loss/genrator'") == 1
+    assert "did you mean 'loss/generator'" in said
+
+
+@pytest.mark.parametrize(
+    ("which", "said"),
+    [
+        ("3", "there is no checkpoint of step 3; there are 4, 6"),
+        ("best", "this run has kept no best checkpoint; train with train.best set"),
+        ("newest", "no checkpoint 'newest'; say 'latest', 'best' or a step"),
+    ],
+)
+def test_a_checkpoint_that_is_not_there_is_refused(
+    which: str, said: str, labelled: str, capsys: Capture
+) -> None:
+    """With those there are."""
+    assert run(["sample", labelled, "--checkpoint", which, "-o", "x.png"]) == 2
+    assert said in capsys.readouterr().err
+    assert not Path("x.png").exists()
+
+
+def test_a_kept_checkpoint_is_drawn_from(labelled: str, tmp_path: Path) -> None:
+    """By its step, on the command line."""
+    out = [str(tmp_path / name) for name in ("four.png", "six.png", "last.png")]
+    for file, which in zip(out, ("4", "6", "latest"), strict=True):
+        assert run(["sample", labelled, "--checkpoint", which, "-o", file]) == 0
+    four, six, last = (Path(file).read_bytes() for file in out)
+    assert four != six == last
+
+
+def _rewritten(folder: Path, **changes: Any) -> None:
+    """Change a manifest as another version of gankit would have written it."""
+    path = folder / MANIFEST
+    manifest = json.loads(path.read_text("utf-8"))
+    del manifest["digest"]
+    manifest |= changes
+    manifest["digest"] = checkpoint._digest_of(manifest)
+    path.write_text(json.dumps(manifest), "utf-8")
+
+
+def test_a_later_format_is_refused_by_name(recipe: str, capsys: Capture) -> None:
+    """Rather than read as far as it is understood."""
+    assert run(["train", recipe, "train.steps=2"]) == 0
+    (folder,) = Path("runs/tiny-1/checkpoints").iterdir()
+    versions = {"gankit": "0.9.0", "torch": "3.0"}
+    _rewritten(folder, format=2, versions=versions)
+    assert run(["resume", "runs/tiny-1"]) == 2
+    said = "gankit 0.9.0 has written it in a format that gankit 0.1.0 does not know"
+    assert said in capsys.readouterr().err
+
+
+def test_an_incompatible_version_is_refused_and_another_is_told(
+    recipe: str, capsys: Capture
+) -> None:
+    """0.2 may compute something else; another torch computes other bits."""
+    assert run(["train", recipe, "train.steps=2"]) == 0
+    (folder,) = Path("runs/tiny-1/checkpoints").iterdir()
+    now = json.loads((folder / MANIFEST).read_text("utf-8"))["versions"]
+    _rewritten(folder, versions=now | {"gankit": "0.2.0"})
+    assert run(["resume", "runs/tiny-1"]) == 2
+    said = "gankit: the checkpoint is of version 0.2.0, and 0.1.0 is installed"
+    assert said in capsys.readouterr().err
+    _rewritten(folder, versions=now | {"torch": "2.6.1"})
+    assert run(["resume", "runs/tiny-1", "train.steps=3"]) == 0
+    said = f"note: torch was 2.6.1, and is {torch.__version__}: the run goes on, but"
+    assert said in capsys.readouterr().err
+
+
+def test_a_run_goes_on_in_another_precision(recipe: str) -> None:
+    """Weights and optimisers are float32 in every one."""
+    assert run(["train", recipe, "train.steps=3"]) == 0
+    for step, precision in ((4, "bf16"), (5, "fp32")):
+        words = [f"train.steps={step}", f"train.precision={precision}"]
+        assert run(["resume", "runs/tiny-1", *words]) == 0
+    assert _steps()[-1] == 5
+
+
+def _with_scaler(folder: Path, *, enabled: bool) -> Run:
+    run = prepare(make_assembly(), discover(), folder=folder)
+    for player in (run.game.generator, run.game.discriminator):
+        player.scaler = torch.amp.GradScaler("cpu", enabled=enabled, init_scale=8.0)
+    return run
+
+
+def test_the_scaler_of_fp16_comes_and_goes_with_it(tmp_path: Path) -> None:
+    """Its scale is kept where both have one; else it starts anew, or not at all."""
+    half = _with_scaler(tmp_path / "half", enabled=True)
+    half.game.play(0)
+    half.game.generator.scaler.update(2.0)
+    found = read(half.write())
+    again = _with_scaler(tmp_path, enabled=True)
+    again.restore(found)
+    assert again.game.generator.scaler.get_scale() == 2.0
+    whole = _with_scaler(tmp_path / "whole", enabled=False)
+    whole.restore(found)
+    half.restore(read(whole.write()))
+    assert half.game.generator.scaler.get_scale() == 2.0
+
+
+def test_a_scaler_lowers_its_scale_before_infinity_counts(tmp_path: Path) -> None:
+    """In fp16 too large a gradient is first of all too large a scale."""
+    run = _with_scaler(tmp_path, enabled=True)
+    player = run.game.discriminator  # its input goes up to 20
+    player.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127)
+    before = [p.clone() for p in player.parameters]
+    run.game.play(0)
+    assert run.game.guard.trouble == ""
+    assert player.scaler.get_scale() < 2.0**127
+    assert all(map(torch.equal, before, player.parameters))
+
+
+_OTHER = """
+import sys
+from gankit.cli import run
+sys.exit(run(["resume", "runs/tiny-1"]))
+"""
+
+
+def test_two_processes_cannot_train_one_run(
+    recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second is refused, and the first does not notice."""
+    assert run(["train", recipe]) == 0
+    with runs.claimed(Path("runs/tiny-1")):
+        limited = _OTHER.replace("import sys", "import sys, gankit.runs as r", 1)
+        limited = limited.replace("sys.exit", "r._LEAVING = 0.1\nsys.exit")
+        other = subprocess.run(
+            [sys.executable, "-c", limited], capture_output=True, text=True, check=False
+        )
+    assert other.returncode == 2
+    assert "another process is training the run in 'runs/tiny-1'" in other.stderr
+    with runs.claimed(Path("runs/tiny-1")):
+        pass
+    monkeypatch.setattr(runs, "_LEAVING", 0.1)
+    with (
+        runs.claimed(Path("runs/tiny-1")),
+        pytest.raises(RunError, match="another process"),
+        runs.claimed(Path("runs/tiny-1")),
+    ):
+        pass
