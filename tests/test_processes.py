@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -307,9 +308,8 @@ def _children(parent: int) -> list[int]:
     return [int(pid) for pid, rest in fields if int(rest[1]) == parent]
 
 
-def _torchrun(count: int, *words: object) -> subprocess.Popen[str]:
-    launcher = ["torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
-    return _python(*launcher, *words)
+def _torchrun(*words: object) -> subprocess.Popen[str]:
+    return _python("torch.distributed.run", *words)
 
 
 def test_torchrun_starts_a_failed_run_again_where_it_was(
@@ -327,7 +327,8 @@ def test_torchrun_starts_a_failed_run_again_where_it_was(
     code, _, err = _ended(_gankit("train", recipe, "--out", whole))
     assert code == 0, err
     words = ["-m", "gankit", "train", recipe, "--plugin", bad, "--out", folder]
-    code, out, err = _ended(_torchrun(2, "--max-restarts=1", *words))
+    how = ["--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+    code, out, err = _ended(_torchrun(*how, *words))
     assert code == 0, err
     assert out.count("done: 6 steps") == 1
     assert metrics(folder) == metrics(whole)
@@ -336,6 +337,25 @@ def test_torchrun_starts_a_failed_run_again_where_it_was(
         for f in (folder, whole)
     )
     assert all(torch.equal(here[name], there[name]) for name in there)
+
+
+def test_torchrun_shares_a_run_among_nodes(tmp_path: Path) -> None:
+    """Two that meet by its own rendezvous have the bits of one process."""
+    table = {**LABELLED, "train": {**LABELLED["train"], "reduce": "exact"}}
+    recipe = write(tmp_path, table)
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    how = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-id=gankit"]
+    how += ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}"]
+    words = ["-m", "gankit", "train", recipe, "--out", shared]
+    nodes = [_torchrun(*how, *words) for _ in range(2)]
+    ends = [node.communicate(timeout=LIMIT) for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], ends
+    assert sum(out.count("done: 6 steps") for out, _ in ends) == 1
+    assert run(["train", recipe, "--out", str(alone)]) == 0
+    _same(shared, alone)
 
 
 def test_a_restart_needs_a_folder_that_it_can_find(
