@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +104,8 @@ class Feed:
         """Read a batch; workers that have died are replaced, once."""
         for attempt in range(2):
             if self._stream is None or number != self._next:
-                self._stream = iter(self._loader(number))
+                with _undisturbed():
+                    self._stream = iter(self._loader(number))
             self._next = number + 1
             try:
                 return next(self._stream)
@@ -125,6 +129,23 @@ class Feed:
             collate_fn=_collate,
             pin_memory=self.data.device.type == "cuda",
         )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep torch from raising, when a worker dies, in whatever is going on then.
+
+    Its handler of SIGCHLD would do so in the middle of a step or of a save; whoever
+    waits for the worker's next batch learns of its death without.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # torch sets no handler there either
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
 
 
 class _Order:

@@ -1,11 +1,10 @@
-"""What a run writes: metrics, sample grids, checkpoints, TensorBoard events.
+"""What a run writes: metrics, sample grids, checkpoints.
 
 Hook implementations like anybody's.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import shutil
@@ -21,6 +20,7 @@ from gankit.hookspecs import hookimpl
 from gankit.restoring import BEST
 from gankit.runs import cannot_write, clean, write_whole
 from gankit.sampling import Samples
+from gankit.tensorboard import TensorBoard
 from gankit.trainer import Report, Run, RunWarning
 
 
@@ -50,6 +50,12 @@ class Metrics:
         }
         self._append(run, {"seconds": seconds, **report.as_json(), **new})
         self._written = report.step
+
+    @hookimpl(tryfirst=True)
+    def gankit_on_error(self, run: Run, error: BaseException) -> None:
+        """Write what a step measured, where another hook failed first."""
+        if _is_saved_after(error) and run.report and run.report.step > self._written:
+            self.gankit_after_step(run, run.report)
 
     @hookimpl
     def gankit_on_warning(self, run: Run, warning: RunWarning) -> None:
@@ -98,7 +104,19 @@ class Pictures:
             samples.picture()
         except UsageError:
             return
-        samples.save(_folder(run) / "samples" / f"{run.step:08d}.png")
+        samples.save(self._path(run))
+
+    @hookimpl(tryfirst=True)
+    def gankit_on_error(self, run: Run, error: BaseException) -> None:
+        """Draw the grid of a step, where another hook failed first."""
+        train = run.assembly.train
+        done = run.step > 0 and run.due(train.sample_every)
+        if done and _is_saved_after(error) and not self._path(run).exists():
+            samples = run.sampler.sample(train.samples, seed=train.seed)
+            self.gankit_on_samples(run, samples)
+
+    def _path(self, run: Run) -> Path:
+        return _folder(run) / "samples" / f"{run.step:08d}.png"
 
 
 class Checkpoints:
@@ -150,9 +168,8 @@ class Checkpoints:
     @hookimpl(tryfirst=True)
     def gankit_on_error(self, run: Run, error: BaseException) -> None:
         """Save what was whole when something failed that is not of the game."""
-        stopped = not isinstance(error, Exception)  # as by a second Ctrl-C
         guard = run.game.guard
-        if stopped or isinstance(error, DivergedError | RunError) or guard.moved:
+        if not _is_saved_after(error) or guard.moved:
             return
         if run.folder is None or self._saved == run.step or guard.weights():
             return
@@ -199,50 +216,6 @@ class Checkpoints:
                 shutil.rmtree(old, ignore_errors=True)
 
 
-class TensorBoard:
-    """Writes the metrics and grids as events, where TensorBoard is installed."""
-
-    def __init__(self) -> None:
-        self._writer: Any = None
-
-    @staticmethod
-    def installed() -> bool:
-        """Tell whether there is a TensorBoard to write for."""
-        return importlib.util.find_spec("tensorboard") is not None
-
-    @hookimpl
-    def gankit_before_run(self, run: Run) -> None:
-        """Open the events file."""
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(str(_folder(run)), purge_step=run.step + 1)
-
-    @hookimpl
-    def gankit_after_step(self, run: Run, report: Report) -> None:
-        """Write the measurements of a step that is due."""
-        if run.due(run.assembly.train.log_every):
-            now = {k: v for k, (s, v) in run.measured.items() if s == run.step}
-            for name, value in (report.values() | now).items():
-                self._writer.add_scalar(name, value, report.step)
-
-    @hookimpl
-    def gankit_on_samples(self, run: Run, samples: Samples) -> None:
-        """Write the samples of images."""
-        if samples.samples.ndim == 4:
-            self._writer.add_images("samples", samples.samples, run.step)
-
-    @hookimpl
-    def gankit_after_run(self) -> None:
-        """Close the events file."""
-        self._writer.close()
-
-    @hookimpl
-    def gankit_on_error(self) -> None:
-        """Close the events file."""
-        if self._writer is not None:
-            self._writer.close()
-
-
 def recorders(run: Run) -> list[tuple[str, object]]:
     """Return what records a run, by name; the process that has a folder writes."""
     saving = ("gankit.checkpoints", Checkpoints())
@@ -257,6 +230,12 @@ def recorders(run: Run) -> list[tuple[str, object]]:
     if TensorBoard.installed():
         found.append(("gankit.tensorboard", TensorBoard()))
     return found
+
+
+def _is_saved_after(error: BaseException) -> bool:
+    """Tell whether there is anything to save, and room for it."""
+    stopped = not isinstance(error, Exception)  # as by a second Ctrl-C
+    return not stopped and not isinstance(error, DivergedError | RunError)
 
 
 def _folder(run: Run) -> Path:

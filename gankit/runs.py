@@ -37,6 +37,16 @@ def check_free(folder: Path) -> None:
     Raises:
         RunError: the folder holds something, or cannot be written.
     """
+    try:
+        _check_free(folder)
+    except PermissionError as error:
+        raise RunError(
+            f"the folder {str(folder)!r} cannot be made: {error.strerror}; "
+            "choose another with --out"
+        ) from error
+
+
+def _check_free(folder: Path) -> None:
     if (folder / RECIPE).exists():
         raise RunError(
             f"the folder {str(folder)!r} holds another run; go on with it by "

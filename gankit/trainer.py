@@ -88,6 +88,7 @@ class Run:
     notes: tuple[str, ...] = ()
     measured: dict[str, tuple[int, float]] = field(factory=dict)
     started: float = field(factory=time.monotonic)
+    report: Report | None = None  # of the last step
     _kept: dict[str, Any] = field(factory=dict)
     _pending: dict[str, Any] = field(factory=dict)
     _warned: set[str] = field(factory=set)
@@ -223,8 +224,8 @@ class Run:
             )
         if guard.in_a_row >= PATIENCE:
             raise DivergedError(guard.trouble)
-        report = Report(self.step, measurements)
-        self.plugins.call("gankit_after_step", run=self, report=report)
+        self.report = Report(self.step, measurements)
+        self.plugins.call("gankit_after_step", run=self, report=self.report)
 
     def _go_back(self, error: DivergedError) -> None:
         """Return to the last good checkpoint; the same steps again fail no better."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,19 @@ def tree(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def sha256(folder: Path) -> dict[str, str]:
+    """Digest all that a run leaves: its checkpoints, sample grids and metrics."""
+    kept = {
+        name: content
+        for part in ("checkpoints", "samples")
+        for name, content in tree(folder / part).items()
+    }
+    kept["metrics.jsonl"] = json.dumps(metrics(folder)).encode()
+    return {name: hashlib.sha256(kept[name]).hexdigest() for name in sorted(kept)}
+
+
+def partial(folder: Path) -> list[str]:
+    """Name what was begun below a folder and never finished."""
+    return [path.name for path in folder.rglob("*.partial")]
