@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -115,7 +118,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line, and return its exit code."""
     try:
-        code = cli.main(arguments, prog_name="gankit", standalone_mode=False)
+        with _ended_by_sigterm():
+            code = cli.main(arguments, prog_name="gankit", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -128,3 +132,16 @@ def run(arguments: list[str] | None = None) -> int:
             click.echo("\n".join(lines), err=True)
         return 2 if isinstance(error, UsageError) else 1
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does; a run in training saves first."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
