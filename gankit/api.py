@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ from gankit.errors import RunError
 from gankit.game import NoiseSource
 from gankit.plugins import discover
 from gankit.preparation import prepare
-from gankit.processes import Processes, joined, restarted
+from gankit.processes import Processes, joined, restartable
 from gankit.recipe import Recipe, read_recipe
 from gankit.recording import recorders
 from gankit.restoring import changed_versions, choose, load_weights
@@ -61,11 +60,11 @@ def train(
             fault; nothing has been written then.
     """
     with joined() as processes:
-        if out is not None and restarted() and processes.broadcast(_begun(Path(out))):
-            return _resumed(
-                Path(out), (), plugins, disable, watchers, progress, processes
+        if restartable() and out is None:
+            raise RunError(
+                "torchrun is to restart this run when it fails (--max-restarts), and "
+                "the restarted run has to find its folder: name it with --out DIR"
             )
-        check_restartable(out)
         if isinstance(source, Assembly):
             assembly, found = source, discover(plugins, disable)
         else:
@@ -75,6 +74,12 @@ def train(
                 else read_recipe(source, overrides, plugins=plugins, disable=disable)
             )
             found = recipe.registry.plugins
+            if out is not None and restartable():
+                begun = processes.leads and runs.holds(Path(out), recipe)
+                if processes.broadcast(begun):
+                    return _resumed(
+                        Path(out), (), plugins, disable, watchers, progress, processes
+                    )
             if processes.leads:
                 folder_of(recipe, out)
             assembly = assemble(recipe)
@@ -85,7 +90,8 @@ def train(
                 # may take the folder
                 run.folder = folder_of(assembly.recipe, out)
                 runs.create(run.folder, assembly.recipe)
-            return _play(run, watchers)
+            with _claim(run.folder):
+                return _play(run, watchers)
 
 
 def resume(
@@ -172,19 +178,6 @@ def folder_of(recipe: Recipe | None, out: str | Path | None) -> Path:
     return folder
 
 
-def check_restartable(out: str | Path | None) -> None:
-    """Refuse a restart by torchrun that could not find the run again.
-
-    Raises:
-        RunError: no folder is named.
-    """
-    if out is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0:
-        raise RunError(
-            "torchrun is to restart this run when it fails (--max-restarts), and the "
-            "restarted run has to find its folder: name it with --out DIR"
-        )
-
-
 def _resumed(
     folder: Path,
     overrides: Iterable[str] | Mapping[str, Any],
@@ -195,29 +188,34 @@ def _resumed(
     processes: Processes,
 ) -> Run:
     path = runs.recipe_file(folder)
-    found, damaged = processes.broadcast(
-        _reopened(folder) if processes.leads else (None, ())
-    )
-    recipe = read_recipe(path, overrides, plugins=plugins, disable=disable)
-    assembly = assemble(recipe)
-    with explained(), _arithmetic(assembly, processes):
-        run = prepare(
-            assembly,
-            recipe.registry.plugins,
-            folder=folder if processes.leads else None,
-            resumed=found,
-            processes=processes,
-            progress=progress,
+    with _claim(folder if processes.leads else None):
+        found, damaged = processes.broadcast(
+            _reopened(folder) if processes.leads else (None, ())
         )
-        run.notes = _passed_over(damaged, found) if found else ()
-        if found is not None:
-            changed = changed_versions(found, run.parts)
-            run.notes += tuple(
-                f"{line}: the run goes on, but not to the same bits" for line in changed
+        recipe = read_recipe(path, overrides, plugins=plugins, disable=disable)
+        assembly = assemble(recipe)
+        with explained(), _arithmetic(assembly, processes):
+            run = prepare(
+                assembly,
+                recipe.registry.plugins,
+                folder=folder if processes.leads else None,
+                resumed=found,
+                processes=processes,
+                progress=progress,
             )
-        if overrides and processes.leads:
-            runs.rewrite_recipe(folder, recipe)
-        return _play(run, watchers)
+            run.notes = _passed_over(damaged, found) if found else ()
+            if found is not None:
+                run.notes += tuple(
+                    f"{line}: the run goes on, but not to the same bits"
+                    for line in changed_versions(found, run.parts)
+                )
+            if overrides and processes.leads:
+                runs.rewrite_recipe(folder, recipe)
+            return _play(run, watchers)
+
+
+def _claim(folder: Path | None) -> AbstractContextManager[object]:
+    return runs.claimed(folder) if folder is not None else nullcontext()
 
 
 def _reopened(folder: Path) -> tuple[Checkpoint | None, tuple[str, ...]]:
@@ -225,10 +223,6 @@ def _reopened(folder: Path) -> tuple[Checkpoint | None, tuple[str, ...]]:
     if not checkpoints.all_in(folder / "checkpoints"):
         return None, ()
     return checkpoints.latest(folder / "checkpoints")
-
-
-def _begun(folder: Path) -> bool:
-    return (folder / runs.RECIPE).is_file()
 
 
 def _arithmetic(
@@ -247,10 +241,10 @@ def _play(run: Run, watchers: Mapping[str, object] | None) -> Run:
     every = [*recorders(run), *(watchers or {}).items()]
     watching = [(name, thing) for name, thing in every if name not in run.plugins.off]
     observers(watching, run.plugins)
-    claim = runs.claimed(run.folder) if run.folder is not None else nullcontext()
     try:
-        with claim, _stopped_by_signals(run):
+        with _stopped_by_signals(run):
             run.train()
+        run.processes.gather(None)  # nobody leaves while the first still saves
     finally:
         for _, thing in watching:
             run.plugins.manager.unregister(thing)

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gankit.errors import RunError
+from gankit.errors import PluginError, RunError, listed
 from gankit.parts import Facts
 from gankit.plugins import core_version
 from gankit.runs import PARTIAL, cannot_write
@@ -83,6 +83,7 @@ def save(
     networks: dict[str, nn.Module],
     states: dict[str, Any],
     kept: dict[str, Any],
+    said: dict[str, Any],
     facts: Facts,
     conditions: tuple[str, ...],
     parts: dict[str, str],
@@ -95,6 +96,7 @@ def save(
         networks: the modules whose weights are saved, by name.
         states: everything else that the game is made of.
         kept: the states of hooks.
+        said: what the user has been told.
         facts: what the data set knows.
         conditions: the texts of the run's own grids.
         parts: which part stands where, with plugin and version.
@@ -113,7 +115,8 @@ def save(
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         save_file(weights, aside / WEIGHTS)
-        torch.save({"game": states, "hooks": kept}, aside / STATE)
+        torch.save({"game": states, "hooks": kept, "run": said}, aside / STATE)
+        _check_safe(aside / STATE)
         manifest = {
             "format": FORMAT,
             "step": step,
@@ -130,6 +133,9 @@ def save(
         shutil.rmtree(final, ignore_errors=True)
         aside.rename(final)
         _sync(folder)
+    except PluginError:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     # safetensors and torch have errors of their own for a disk that is full
     except (OSError, SafetensorError, RuntimeError) as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -198,6 +204,17 @@ def read(path: Path) -> Checkpoint:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
+
+
+def _check_safe(path: Path) -> None:
+    """Refuse what could not be read again without running code, as numpy's numbers."""
+    unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    if unsafe:
+        raise PluginError(
+            f"the state of a part or of a hook holds {listed(unsafe)}, which a "
+            "checkpoint cannot hold; its author has to return numbers, strings, "
+            "tensors, lists and dictionaries"
+        )
 
 
 def fingerprint(networks: dict[str, nn.Module]) -> str:

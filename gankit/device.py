@@ -83,16 +83,21 @@ def explained() -> Iterator[None]:
     except (torch.OutOfMemoryError, RuntimeError) as error:
         said = str(error).partition("\n")[0]
         if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in said:
-            raise DeviceError(
+            advice = (
                 f"the memory ran out: {said}; lower train.batch_size or the networks' "
                 "widths, or set train.data to 'streamed'"
-            ) from error
-        if "deterministic implementation" in said:
-            raise DeviceError(
+            )
+        elif "deterministic implementation" in said:
+            advice = (
                 f"train.reduce 'exact' cannot be had with these parts here: {said}; "
                 "choose other parts, or set train.reduce to 'fast'"
-            ) from error
-        raise
+            )
+        else:
+            raise
+        told = DeviceError(advice)
+        for note in getattr(error, "__notes__", ()):
+            told.add_note(note)
+        raise told from error
 
 
 def available_devices() -> list[str]:

@@ -128,12 +128,13 @@ def _gradient(players: Iterable[Player], networks: Mapping[str, nn.Module]) -> s
         for name, network in networks.items()
         for key, parameter in network.named_parameters()
     }
-    return next(
+    found = (
         f"the gradient of the {names[parameter]} holds {_what(parameter.grad)}"
         for player in players
         for parameter in player.parameters
         if parameter.grad is not None and not _finite(parameter.grad)
     )
+    return next(found, "a loss is infinite, though none of its terms is")
 
 
 def _finite(tensor: Tensor | None) -> bool:

@@ -86,7 +86,9 @@ class Plugins:
         """Call a hook of every plugin, whatever any of them raises; return what."""
         said = []
         every = self.manager.get_plugins()
-        for plugin in every:
+        implementations = getattr(self.manager.hook, hook).get_hookimpls()
+        # in pluggy's own order: the last one is called first
+        for plugin in dict.fromkeys(impl.plugin for impl in reversed(implementations)):
             caller = self.manager.subset_hook_caller(hook, every - {plugin})
             try:
                 caller(**context)

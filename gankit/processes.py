@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import torch
 import torch.distributed as dist
@@ -30,7 +31,6 @@ from gankit.errors import GankitError, PeerError, RunError
 T = TypeVar("T")
 
 ALIVE = "GANKIT_ALIVE_FD"  # a pipe that ends when the launcher does
-RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 
 # A peer that died is noticed at once, by its closed connection: this is for one that
 # hangs. The first process samples, saves and measures meanwhile.
@@ -155,7 +155,7 @@ class Processes:
 ALONE = Processes()
 
 
-class _LostContactError(Exception):
+class _LostContactError(GankitError):
     """A collective operation failed: another process is gone, or hangs."""
 
 
@@ -177,9 +177,9 @@ def leads() -> bool:
     return not started_by_launcher() or os.environ["RANK"] == "0"
 
 
-def restarted() -> bool:
-    """Tell whether torchrun has started this again after a failure."""
-    return int(os.environ.get(RESTARTS, "0")) > 0
+def restartable() -> bool:
+    """Tell whether torchrun starts this again after a failure, or has done so."""
+    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
 
 
 @contextmanager
@@ -218,9 +218,7 @@ def joined() -> Iterator[Processes]:
 def _meet() -> Processes:
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     store, _, _ = next(rendezvous("env://", rank, size, timeout=_TIMEOUT))
-    # torchrun keeps its store when it starts failed processes again, and with it the
-    # addresses of those that are gone
-    store = PrefixStore(f"gankit/{os.environ.get(RESTARTS, '0')}", store)
+    store = PrefixStore(_agree_on_start(store, rank, size), store)
     if not dist.is_initialized():
         on_gpus = torch.cuda.is_available() and dist.is_nccl_available()
         backend = "cpu:gloo,cuda:nccl" if on_gpus else "gloo"
@@ -238,6 +236,33 @@ def _meet() -> Processes:
         store,
         dist.new_group(backend="gloo", timeout=_PATIENT),
     )
+
+
+def _agree_on_start(store: Any, rank: int, size: int) -> str:
+    """Agree on a name for this start of the processes.
+
+    torchrun keeps its store when it starts failed processes again, and with it the
+    addresses of those that are gone; and its counts of restarts may differ by node.
+    """
+    mine = uuid4().hex
+    limit = time.monotonic() + _TIMEOUT.total_seconds()
+    others = range(1, size)
+    if rank:
+        store.set(f"gankit/hello/{rank}", mine)
+    while time.monotonic() < limit:
+        if rank == 0:
+            here = [r for r in others if store.check([f"gankit/hello/{r}"])]
+            hellos = {r: store.get(f"gankit/hello/{r}").decode() for r in here}
+            store.set("gankit/go", json.dumps({"start": mine, "hellos": hellos}))
+            if all(store.check([f"gankit/{mine}/{r}"]) for r in others):
+                return mine
+        elif store.check(["gankit/go"]):
+            go = json.loads(store.get("gankit/go"))
+            if go["hellos"].get(str(rank)) == mine:  # not of an earlier start
+                store.set(f"gankit/{go['start']}/{rank}", "")
+                return str(go["start"])
+        time.sleep(0.05)
+    raise RuntimeError("not all of them have started")
 
 
 def _outlive_no_launcher() -> None:

@@ -128,13 +128,13 @@ class Checkpoints:
 
     def __init__(self) -> None:
         self._saved = -1
-        self._best: dict[str, float] = {}  # its "step" and "value"
+        self._best: dict[str, Any] = {}  # its "step", "value", "metric", "best_is"
 
-    def state_dict(self) -> dict[str, float]:
+    def state_dict(self) -> dict[str, Any]:
         """Return which checkpoint is the best so far, and how good it is."""
         return dict(self._best)
 
-    def load_state_dict(self, state: dict[str, float]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore it."""
         self._best = dict(state)
 
@@ -155,7 +155,7 @@ class Checkpoints:
             return
         if run.game.guard.in_a_row and run.step < run.steps:
             return
-        if run.assembly.train.best:
+        if run.assembly.train.best and run.folder is not None:
             self._compare(run, report)
         self._save(run)
 
@@ -192,10 +192,13 @@ class Checkpoints:
                 f"train.best: nothing has measured {train.best!r} until step "
                 f"{run.step:,}{nearest(train.best, known)}; there are {listed(known)}",
             )
+        asked = {"metric": train.best, "best_is": train.best_is}
+        if not asked.items() <= self._best.items():
+            self._best = {}  # the best by another metric
         sign = 1 if train.best_is == "lowest" else -1
         best = sign * self._best.get("value", sign * math.inf)
         if since > self._saved and sign * value < best:
-            self._best = {"step": run.step, "value": value}
+            self._best = {"step": run.step, "value": value, **asked}
 
     def _save(self, run: Run) -> None:
         path = run.save()

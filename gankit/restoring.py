@@ -49,8 +49,11 @@ def restore(
     stateful: dict[str, Any],
     device: torch.device,
     parts: dict[str, str],
-) -> dict[str, Any]:
-    """Load a checkpoint into what a run is made of; return the states of hooks.
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Load a checkpoint into what a run is made of.
+
+    Returns:
+        the states of hooks, and what the user has been told.
 
     Raises:
         RunError: it belongs to other parts; nothing has been changed then.
@@ -81,7 +84,7 @@ def restore(
     for name, network in networks.items():
         network.load_state_dict(weights.get(name, {}))
     for name, thing in stateful.items():
-        if not state[name]:
+        if name.startswith("scaler.") and not state[name]:
             continue  # of another precision, whose scaler has no state
         try:
             thing.load_state_dict(state[name])
@@ -90,7 +93,7 @@ def restore(
                 f"the checkpoint {str(found.path)!r} cannot be taken up: the state of "
                 f"{name} is of another kind ({error}); resume with the recipe as it was"
             ) from error
-    return kept
+    return kept, whole["run"]
 
 
 def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
@@ -147,7 +150,7 @@ def changed_versions(found: Checkpoint, parts: dict[str, str]) -> tuple[str, ...
     return tuple(
         f"{name} was {there[name]}, and is {here[name]}"
         for name in there
-        if name in here and there[name] != here[name]
+        if name in here and there[name] != here[name] and _compatible(here[name])
     )
 
 

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,6 +124,15 @@ def _lock(descriptor: int, folder: Path) -> None:
             time.sleep(0.2)
         except OSError:
             return None  # a file system that has no locks
+
+
+def holds(folder: Path, recipe: Recipe) -> bool:
+    """Tell whether a folder holds a run of this very recipe."""
+    try:
+        there = tomllib.loads((folder / RECIPE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return there == tomllib.loads(tomli_w.dumps(recipe.as_table()))
 
 
 def rewrite_recipe(folder: Path, recipe: Recipe) -> None:

@@ -160,20 +160,18 @@ class State:
     """
 
     def __init__(self, modules: Sequence[nn.Module], parts: Sequence[Any]) -> None:
-        found = dict.fromkeys(m for m in (*modules, *parts) if isinstance(m, nn.Module))
-        self._buffers = list(
-            dict.fromkeys(b for module in found for b in module.buffers())
-        )
+        everything = (*modules, *parts)
+        self._modules = [m for m in everything if isinstance(m, nn.Module)]
         self._parts = [part for part in parts if not isinstance(part, nn.Module)]
 
     def keep(self) -> Callable[[], None]:
         """Remember the state; return what brings it back."""
-        buffers = [buffer.clone() for buffer in self._buffers]
+        buffers = [buffer.clone() for buffer in self._buffers()]
         states = [deepcopy(part.state_dict()) for part in self._parts]
 
         def back() -> None:
             with torch.no_grad():
-                for buffer, kept in zip(self._buffers, buffers, strict=True):
+                for buffer, kept in zip(self._buffers(), buffers, strict=True):
                     buffer.copy_(kept)
             for part, kept in zip(self._parts, states, strict=True):
                 part.load_state_dict(deepcopy(kept))
@@ -182,41 +180,41 @@ class State:
 
     def tensors(self) -> list[Tensor]:
         """Return what is averaged over shards."""
-        floating = [b for b in self._buffers if b.is_floating_point()]
-        numbers = [leaf for leaf in self._leaves() if _is_number(leaf)]
-        return [t.clone() for t in floating] + [_as_tensor(leaf) for leaf in numbers]
+        floating = [b.clone() for b in self._buffers() if b.is_floating_point()]
+        leaves = pytree.tree_leaves([part.state_dict() for part in self._parts])
+        return floating + [_as_tensor(leaf) for leaf in leaves if _is_float(leaf)]
 
     def put(self, tensors: Sequence[Tensor]) -> None:
         """Set what is averaged over shards."""
         values = iter(tensors)
         with torch.no_grad():
-            for buffer in self._buffers:
+            for buffer in self._buffers():
                 if buffer.is_floating_point():
                     buffer.copy_(next(values))
         for part in self._parts:
             leaves, spec = pytree.tree_flatten(part.state_dict())
             new = [
-                _like(leaf, next(values)) if _is_number(leaf) else leaf
+                _like(leaf, next(values)) if _is_float(leaf) else leaf
                 for leaf in leaves
             ]
             part.load_state_dict(pytree.tree_unflatten(new, spec))
 
-    def _leaves(self) -> list[Any]:
-        return pytree.tree_leaves([part.state_dict() for part in self._parts])
+    def _buffers(self) -> list[Tensor]:
+        """Find them anew each time, because a module may assign another tensor."""
+        return [buffer for module in self._modules for buffer in module.buffers()]
 
 
-def _is_number(leaf: Any) -> bool:
-    return isinstance(leaf, Tensor | int | float) and not isinstance(leaf, bool)
+def _is_float(leaf: Any) -> bool:
+    if isinstance(leaf, Tensor):
+        return leaf.is_floating_point()
+    return isinstance(leaf, float)
 
 
 def _as_tensor(leaf: Tensor | float) -> Tensor:
     if isinstance(leaf, Tensor):
-        return leaf.clone() if leaf.is_floating_point() else leaf.double()
-    return torch.tensor(float(leaf), dtype=torch.float64)
+        return leaf.clone()
+    return torch.tensor(leaf, dtype=torch.float64)
 
 
 def _like(leaf: Tensor | float, mean: Tensor) -> Tensor | float:
-    if isinstance(leaf, Tensor):
-        whole = not leaf.is_floating_point()
-        return (mean.round() if whole else mean).to(leaf.dtype)
-    return round(float(mean)) if isinstance(leaf, int) else float(mean)
+    return mean if isinstance(leaf, Tensor) else float(mean)

@@ -15,7 +15,7 @@ from gankit import checkpoint
 from gankit.assembly import Assembly
 from gankit.checkpoint import Checkpoint
 from gankit.data import Data
-from gankit.errors import DivergedError, RunError
+from gankit.errors import DivergedError, RunError, UsageError
 from gankit.game import Game
 from gankit.guard import PATIENCE
 from gankit.plugins import Plugins
@@ -119,7 +119,7 @@ class Run:
 
     def measure(self, name: str, value: float) -> None:
         """Add a hook's own measurement, as a score, to the next line of metrics."""
-        self.measured[name] = (self.step, value)
+        self.measured[name] = (self.step, float(value))
 
     def warn(self, kind: str, text: str) -> None:
         """Tell the user something about this run, once for each kind."""
@@ -134,7 +134,14 @@ class Run:
         Args:
             name: of the state, as the plugin's own.
             thing: has ``state_dict`` and ``load_state_dict``.
+
+        Raises:
+            UsageError: another state has that name.
         """
+        if self._kept.get(name, thing) is not thing:
+            raise UsageError(
+                f"two hooks keep a state named {name!r}; name it as your plugin"
+            )
         self._kept[name] = thing
         if name in self._pending:
             thing.load_state_dict(self._pending.pop(name))
@@ -146,9 +153,11 @@ class Run:
             RunError: it cannot be written.
             DivergedError: the weights are not worth it.
         """
-        problem = self.game.guard.weights() or self._disagreement()
-        if problem:
-            raise DivergedError(problem)
+        # first, because after it the weights are the same in every process
+        if disagreement := self._disagreement():
+            raise DivergedError(disagreement)
+        if problem := self.game.guard.weights():
+            raise DivergedError(f"{problem}; {_ADVICE}")
         return self.write() if self.folder is not None else None
 
     def write(self) -> Path:
@@ -159,8 +168,9 @@ class Run:
             step=self.step,
             networks=self.game.networks(),
             states={k: v.state_dict() for k, v in self.game.stateful().items()},
-            kept={k: v.state_dict() for k, v in self._kept.items()}
-            | {"warned": sorted(self._warned), "measured": dict(self.measured)},
+            # what a hook that is left out today has kept is kept for it
+            kept=self._pending | {k: v.state_dict() for k, v in self._kept.items()},
+            said={"warned": sorted(self._warned), "measured": dict(self.measured)},
             facts=self.data.facts,
             conditions=self.sampler.conditions,
             parts=self.parts,
@@ -172,7 +182,7 @@ class Run:
         Raises:
             RunError: it belongs to other parts.
         """
-        kept = restore(
+        kept, said = restore(
             found,
             networks=self.game.networks(),
             stateful=self.game.stateful(),
@@ -182,8 +192,7 @@ class Run:
         for player in (self.game.generator, self.game.discriminator):
             player.apply_options()
         self.step = found.step
-        self._warned = set(kept.pop("warned"))
-        self.measured = kept.pop("measured")
+        self._warned, self.measured = set(said["warned"]), said["measured"]
         self._pending = kept
         for name in self._kept.keys() & kept.keys():
             self._kept[name].load_state_dict(kept.pop(name))
@@ -223,7 +232,7 @@ class Run:
                 f"checkpoint; {_ADVICE}",
             )
         if guard.in_a_row >= PATIENCE:
-            raise DivergedError(guard.trouble)
+            raise DivergedError(f"{guard.trouble}; {_ADVICE}")
         self.report = Report(self.step, measurements)
         self.plugins.call("gankit_after_step", run=self, report=self.report)
 
@@ -235,17 +244,18 @@ class Run:
             again = (
                 "again, after going back" if found else "no checkpoint to go back to"
             )
-            where = f"`gankit resume {self.folder}`" if self.folder else "again"
-            raise DivergedError(
-                f"the run has diverged at step {failed:,} ({again}): {error}; "
-                f"{_ADVICE}: set it and go on with {where}"
-            ) from error
+            final = DivergedError(
+                f"the run has diverged at step {failed:,} ({again}): {error}"
+            )
+            if self.folder is not None:
+                final.add_note(f"mend it, and go on with `gankit resume {self.folder}`")
+            raise final from error
         self._failed_at = failed
         self.restore(found)
         self.warn(
             "went back",
             f"from step {failed:,} to the checkpoint of step {self.step:,}: {error}; "
-            f"if it happens again the run stops; {_ADVICE}",
+            "if it happens again the run stops",
         )
 
     def _last_good(self) -> Checkpoint | None:

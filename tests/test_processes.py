@@ -241,6 +241,34 @@ def test_every_process_fails_when_one_does(
         assert f"step 3 was saved; go on with `gankit resume {folder}`" in err
 
 
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_is_lost_while_the_others_save_is_named(
+    rank: int, tmp_path: Path, plugin: Callable[[str, str], Path]
+) -> None:
+    """Not the hook in which the others have noticed."""
+    bad = plugin("bad", FAULT.format(rank=rank, deed=FAULTS["killed"][0]))
+    recipe, folder = write(tmp_path, LABELLED), tmp_path / "run"
+    words = ["train.checkpoint_every=3", "--plugin", bad, "--out", folder]
+    code, _, err = _ended(_gankit("train", recipe, *words, "--processes", 2))
+    assert code == 1
+    assert "was killed by SIGKILL" in err
+    assert "lost contact with another, which said nothing" in err
+    assert "the hook gankit_after_step of plugin 'gankit.checkpoints'" not in err
+
+
+def test_weights_that_are_not_finite_in_one_process_hang_no_other(
+    tmp_path: Path, plugin: Callable[[str, str], Path]
+) -> None:
+    """All go back, and find it again."""
+    deed = "next(run.game.generator.network.parameters()).data.fill_(float('nan'))"
+    bad = plugin("bad", FAULT.format(rank=1, deed=deed))
+    recipe, folder = write(tmp_path, LABELLED), tmp_path / "run"
+    words = ["train.checkpoint_every=3", "--plugin", bad, "--out", folder]
+    code, _, err = _ended(_gankit("train", recipe, *words, "--processes", 2))
+    assert code == 1
+    assert "process 1 has other weights than the first" in err
+
+
 def test_a_hook_that_changes_one_process_is_found_out(
     tmp_path: Path, plugin: Callable[[str, str], Path]
 ) -> None:
@@ -339,21 +367,56 @@ def test_torchrun_starts_a_failed_run_again_where_it_was(
     assert all(torch.equal(here[name], there[name]) for name in there)
 
 
+def _port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _nodes(*words: object) -> list[tuple[int, str, str]]:
+    """Run two nodes with one process each, which meet by torchrun's rendezvous."""
+    how = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-id=gankit"]
+    how += ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{_port()}"]
+    nodes = [_torchrun(*how, *words) for _ in range(2)]
+    try:
+        said = [node.communicate(timeout=LIMIT) for node in nodes]
+    finally:
+        for node in nodes:
+            node.kill()
+    return [(node.returncode, *s) for node, s in zip(nodes, said, strict=True)]
+
+
+def test_torchrun_starts_a_run_on_two_nodes_again(
+    tmp_path: Path, plugin: Callable[[str, str], Path]
+) -> None:
+    """Though each node counts its restarts for itself."""
+    deed = (
+        "if not os.path.exists(os.environ['ONCE']):\n"
+        "            open(os.environ['ONCE'], 'w').close()\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    bad = plugin("once", FAULT.format(rank=1, deed=deed))
+    table = {**LABELLED, "train": {**LABELLED["train"], "reduce": "exact"}}
+    recipe = write(tmp_path, table)
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
+    words = ["-m", "gankit", "train", recipe, "--plugin", bad, "--out", shared]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONCE", str(tmp_path / "happened"))
+        ends = _nodes("--max-restarts=2", *words)
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    assert (tmp_path / "happened").exists()
+    assert run(["train", recipe, "--out", str(alone)]) == 0
+    assert metrics(shared) == metrics(alone)
+
+
 def test_torchrun_shares_a_run_among_nodes(tmp_path: Path) -> None:
     """Two that meet by its own rendezvous have the bits of one process."""
     table = {**LABELLED, "train": {**LABELLED["train"], "reduce": "exact"}}
     recipe = write(tmp_path, table)
     alone, shared = tmp_path / "alone", tmp_path / "shared"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    how = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-id=gankit"]
-    how += ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}"]
-    words = ["-m", "gankit", "train", recipe, "--out", shared]
-    nodes = [_torchrun(*how, *words) for _ in range(2)]
-    ends = [node.communicate(timeout=LIMIT) for node in nodes]
-    assert [node.returncode for node in nodes] == [0, 0], ends
-    assert sum(out.count("done: 6 steps") for out, _ in ends) == 1
+    ends = _nodes("-m", "gankit", "train", recipe, "--out", shared)
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    assert sum(out.count("done: 6 steps") for _, out, _ in ends) == 1
     assert run(["train", recipe, "--out", str(alone)]) == 0
     _same(shared, alone)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from attrs import evolve
 
 import gankit
 from games import make_assembly
@@ -20,6 +21,7 @@ from gankit.cli import run
 from gankit.errors import RunError
 from gankit.plugins import discover
 from gankit.preparation import prepare
+from gankit.restoring import changed_versions
 from gankit.trainer import Run
 from sites import HEAD
 from tiny import LABELLED, write
@@ -235,3 +237,143 @@ def test_two_processes_cannot_train_one_run(
         runs.claimed(Path("runs/tiny-1")),
     ):
         pass
+
+
+HOOK = """
+import numpy as np
+
+class Kept:
+    def __init__(self, state):
+        self.state = state
+    def state_dict(self):
+        return self.state
+    def load_state_dict(self, state):
+        self.state = state
+
+kept = Kept({state})
+
+@hookimpl
+def gankit_before_run(run):
+    run.keep("{name}", kept)
+    print("kept", kept.state)
+
+@hookimpl
+def gankit_after_step(run):
+    run.measure("fid", np.float64(run.step))
+    kept.state["steps"] = run.step
+"""
+
+
+def _hook(plugin_file: WriteFile, state: str = "{}", name: str = "mine") -> str:
+    code = HOOK.replace("{state}", state).replace("{name}", name)
+    return str(plugin_file("kept_hook.py", HEAD + code))
+
+
+def test_a_score_of_numpys_is_saved_as_a_number(
+    recipe: str, plugin_file: WriteFile
+) -> None:
+    """Else no checkpoint of the run could be loaded again."""
+    hook = _hook(plugin_file)
+    assert run(["train", recipe, "train.steps=2", "--plugin", hook]) == 0
+    assert run(["resume", "runs/tiny-1", "train.steps=3", "--plugin", hook]) == 0
+
+
+def test_a_state_that_cannot_be_loaded_again_is_not_saved(
+    recipe: str, plugin_file: WriteFile, capsys: Capture
+) -> None:
+    """It is refused while there is still something to be done about it."""
+    hook = _hook(plugin_file, "{'n': np.float64(1.0)}")
+    assert run(["train", recipe, "--plugin", hook]) == 2
+    said = capsys.readouterr().err
+    assert "the state of a part or of a hook holds 'numpy." in said
+    assert "numbers, strings, tensors, lists and dictionaries" in said
+    assert list(Path("runs/tiny-1/checkpoints").iterdir()) == []
+
+
+def test_the_state_of_a_hook_that_is_left_out_once_is_not_lost(
+    recipe: str, plugin_file: WriteFile, capsys: Capture
+) -> None:
+    """It comes back with the hook."""
+    hook = _hook(plugin_file)
+    assert run(["train", recipe, "train.steps=2", "--plugin", hook]) == 0
+    without_it = ["--disable-plugin", "kept_hook"]
+    assert run(["resume", "runs/tiny-1", "train.steps=3", *without_it]) == 0
+    capsys.readouterr()
+    assert run(["resume", "runs/tiny-1", "train.steps=4", "--plugin", hook]) == 0
+    assert "kept {'steps': 2}" in capsys.readouterr().out
+
+
+def test_two_hooks_cannot_keep_one_name(
+    recipe: str, plugin_file: WriteFile, capsys: Capture
+) -> None:
+    """One of the states would be lost."""
+    hook = _hook(plugin_file, name="gankit.health")
+    assert run(["train", recipe, "--plugin", hook]) == 2
+    said = "two hooks keep a state named 'gankit.health'; name it as your plugin"
+    assert said in capsys.readouterr().err
+
+
+def test_the_best_by_another_metric_is_another(
+    recipe: str, plugin_file: WriteFile
+) -> None:
+    """An old score of another kind is no measure for it."""
+    best = ("train.best=score", "train.best_is=highest")
+    assert _train(plugin_file, *ALL, *best, "train.steps=2") == 0
+    path = str(plugin_file("scores.py", HEAD + SCORES))
+    other = ["train.best=loss/generator", "train.best_is=lowest", "train.steps=4"]
+    assert run(["resume", "runs/tiny-1", *other, "--plugin", path]) == 0
+    found = read(Path("runs/tiny-1/checkpoints/00000004"))
+    best_now = found.state()["hooks"]["gankit.checkpoints"]
+    assert best_now["metric"] == "loss/generator"
+    assert best_now["step"] in (3, 4)
+
+
+def test_a_refused_resumption_changes_nothing(
+    recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the recipe that the next one would follow."""
+    assert run(["train", recipe]) == 0
+    before = Path("runs/tiny-1/recipe.toml").read_bytes()
+    monkeypatch.setattr(runs, "_LEAVING", 0.1)
+    with runs.claimed(Path("runs/tiny-1")):
+        assert run(["resume", "runs/tiny-1", "train.steps=99"]) == 2
+    assert Path("runs/tiny-1/recipe.toml").read_bytes() == before
+
+
+def test_the_path_of_a_plugin_file_is_no_version(
+    recipe: str, plugin_file: WriteFile, capsys: Capture
+) -> None:
+    """A project that has moved goes on without a word."""
+    folder = Path("runs/tiny-1/checkpoints/00000006")
+    assert run(["train", recipe]) == 0
+    parts = json.loads((folder / MANIFEST).read_text("utf-8"))["parts"]
+    found = read(folder)
+    here = parts | {"loss": "my_loss/mine /new/my_loss.py"}
+    there = evolve(found, parts=parts | {"loss": "my_loss/mine /old/my_loss.py"})
+    assert changed_versions(there, here) == ()
+
+
+def test_a_hook_that_stops_a_run_has_done_what_was_asked(
+    recipe: str, plugin_file: WriteFile, capsys: Capture
+) -> None:
+    """Exit code 0, or a launcher would start it again; a signal's is 1."""
+    stop = "@hookimpl\ndef gankit_after_step(run):\n    run.stop('enough')\n"
+    path = str(plugin_file("patience.py", HEAD + stop))
+    assert run(["train", recipe, "--plugin", path]) == 0
+    assert "stopped by enough at step 1, and saved" in capsys.readouterr().out
+
+
+def test_errors_reach_every_plugin_in_pluggys_order(
+    recipe: str, plugin_file: WriteFile, capsys: Capture
+) -> None:
+    """Those that come first, as what saves, are first also when something failed."""
+    code = (
+        "import pluggy\n"
+        "@hookimpl\ndef gankit_after_step(run):\n    raise ValueError\n"
+        "@hookimpl(trylast=True)\ndef gankit_on_error(run):\n"
+        "    print('last', [p.name for p in (run.folder / 'checkpoints').iterdir()])\n"
+    )
+    path = str(plugin_file("late.py", HEAD + code))
+    for _ in range(4):
+        assert run(["train", recipe, "--plugin", path]) == 1
+        assert "last ['00000001']" in capsys.readouterr().out

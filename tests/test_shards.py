@@ -167,6 +167,17 @@ def test_what_is_put_back_is_not_what_the_next_shard_changes() -> None:
         assert int(norm.num_batches_tracked) == 0
 
 
+def test_a_buffer_that_a_module_assigns_anew_is_found() -> None:
+    """As ``self.center = 0.9 * self.center + …``, which is ordinary torch."""
+    norm = nn.BatchNorm1d(2)
+    state = State([norm], [])
+    put_back = state.keep()
+    norm.running_mean = norm.running_mean + 3.0
+    assert state.tensors()[0].tolist() == [3.0, 3.0]
+    put_back()
+    assert norm.running_mean.tolist() == [0.0, 0.0]
+
+
 def _exact(shards: int) -> Any:
     return make_run(train={"reduce": "exact", "shards": shards}, conditioner=Labels())
 

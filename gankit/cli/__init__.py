@@ -127,9 +127,9 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo("stopped at once; what was saved before is kept", err=True)
         return 1
     except GankitError as error:
-        if not error.told_elsewhere:
-            lines = [f"error: {error}", *getattr(error, "__notes__", ())]
-            click.echo("\n".join(lines), err=True)
+        lines = [] if error.told_elsewhere else [f"error: {error}"]
+        for line in [*lines, *getattr(error, "__notes__", ())]:
+            click.echo(line, err=True)
         return 2 if isinstance(error, UsageError) else 1
     return code if isinstance(code, int) else 0
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gankit.cli import Context, plugin_options
+
+if TYPE_CHECKING:
+    from gankit.trainer import Run
 
 _OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 _JSON = click.option(
@@ -128,8 +131,7 @@ def _played(play: Callable[..., Any], *, as_json: bool) -> int:
     from gankit.processes import leads
 
     if not leads():
-        run = play()
-        return 1 if run.step < run.steps else 0
+        return _code(play())
     shown = JsonLines() if as_json else watcher()
     with shown:
         run = play(watchers={"gankit.progress": shown}, progress=shown.progress)
@@ -148,4 +150,10 @@ def _played(play: Callable[..., Any], *, as_json: bool) -> int:
             f"done: {run.step:,} steps; pictures in {run.folder / 'samples'}; "
             f"more with `gankit sample {folder}`"
         )
-    return 1 if stopped else 0
+    return _code(run)
+
+
+def _code(run: Run) -> int:
+    """Return 1 for what is to go on; not where a hook found that it was enough."""
+    ended = run.step == run.steps or not run.stopping.startswith("SIG")
+    return 0 if ended else 1
