@@ -85,7 +85,7 @@ class Place:
     def train_until(self, step: int, *arguments: str) -> None:
         """Train, stopped on request after a step."""
         stopping = self.plugin(_STOPPING, "stopping")
-        assert self.train(*stopping, *arguments, env={"STOP_AT": str(step)}).code == 1
+        assert self.train(*stopping, *arguments, env={"STOP_AT": str(step)}).code == 0
 
     def recover(self, *arguments: str, **how: Any) -> Child:
         """Go on, or begin again where there was no run yet: one of the two works."""
@@ -407,7 +407,7 @@ def test_a_damaged_later_checkpoint_does_not_push_out_the_one_just_saved(
     rare = ["train.checkpoint_every=3", "train.keep=1", "train.keep_every=3"]
     place.train_until(6, *rare, "train.steps=7")
     _flip(place.out / "checkpoints/00000006" / STATE)
-    assert place.resume(env={"STOP_AT": "4"}).code == 1
+    assert place.resume(env={"STOP_AT": "4"}).code == 0
     found, damaged = checkpoint.latest(place.out / "checkpoints")
     assert (found.step, len(damaged)) == (4, 1)
 
@@ -707,7 +707,7 @@ def test_a_fault_that_stays_ends_the_run_with_advice(where: str, place: Place) -
     failed = 8 if where == "weight" else 7  # a weight is seen a step later
     assert said.startswith(f"the run has diverged at step {failed} (again, after going")
     assert "a lower optimizer.lr, optimizer.clip=1.0 or train.precision=fp32" in said
-    assert "set it and go on with `gankit resume run`" in said
+    assert "mend it, and go on with `gankit resume run`" in said
     assert _finite_on_disk(place.out) == 2
     place.finish()
     assert _bits(place.out) == expected
