@@ -9,7 +9,6 @@ import random
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,7 +29,6 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="processes are watched as Linux shows them"
 )
 
-NOBODY = 65534
 TABLE: dict[str, Any] = {
     **LABELLED,
     "train": {**LABELLED["train"], "checkpoint_every": 1},
@@ -195,7 +193,7 @@ def test_a_kill_before_any_change_to_the_folder_changes_and_loses_nothing(
         assert ended.code == -signal.SIGKILL
         _newest(place.out)
         assert place.finish(*short) == whole, f"killed at change {number}"
-    assert number > 40
+    assert number > 20  # and ten more where TensorBoard is installed
 
 
 # --- interrupted in start-up ----------------------------------------------------------
@@ -313,35 +311,14 @@ def gankit_after_step(run):
 """
 
 
-@pytest.fixture
-def public(zygote: Zygote) -> Iterator[Place]:
-    """Give a folder that a user without rights can reach, and write in."""
-    with tempfile.TemporaryDirectory() as name:
-        place = Place(Path(name), zygote)
-        _give(place.folder)
-        yield place
-
-
-def _give(folder: Path) -> None:
-    """Let the child's user own a folder: root's rights know no limit."""
-    folder.chmod(0o755)
-    if os.getuid() == 0:
-        os.chown(folder, NOBODY, NOBODY)
-
-
-def _limited() -> dict[str, int]:
-    return {"user": NOBODY} if os.getuid() == 0 else {}
-
-
-def test_a_folder_that_may_not_be_written_is_refused_at_once(public: Place) -> None:
+def test_a_folder_that_may_not_be_written_is_refused_at_once(place: Place) -> None:
     """Before the data is read; a folder that may not even be looked at, too."""
-    private = public.folder / "private"
+    private = place.folder / "private"
     private.mkdir()
-    _give(private)
     for mode in (0o555, 0o000):
         private.chmod(mode)
-        ended = public.start(
-            "train", public.recipe, "--out", "private/run", **_limited()
+        ended = place.start(
+            "train", place.recipe, "--out", "private/run", bound=True
         ).wait()
         assert "choose another with --out" in _said_once(ended)
         assert "reading the data" not in ended.err
@@ -351,18 +328,18 @@ def test_a_folder_that_may_not_be_written_is_refused_at_once(public: Place) -> N
 
 @pytest.mark.parametrize("locked", ["checkpoints", "samples", "metrics.jsonl"])
 def test_a_folder_that_becomes_read_only_loses_nothing(
-    locked: str, public: Place, whole: dict[str, str]
+    locked: str, place: Place, whole: dict[str, str]
 ) -> None:
     """One message; when it may be written again, the run goes on."""
-    (public.folder / "locked").write_text(f"run/{locked}")
-    locking = public.plugin(_LOCKING)
-    said = _said_once(public.train(*locking, **_limited()))
+    (place.folder / "locked").write_text(f"run/{locked}")
+    locking = place.plugin(_LOCKING)
+    said = _said_once(place.train(*locking, bound=True))
     assert f"cannot write 'run/{locked}" in said
     assert "Permission denied" in said
-    (public.out / locked).chmod(0o755)
-    assert _newest(public.out) >= 3
-    (public.folder / "locked").write_text("none")
-    assert public.finish() == whole
+    (place.out / locked).chmod(0o755)
+    assert _newest(place.out) >= 3
+    (place.folder / "locked").write_text("none")
+    assert place.finish() == whole
 
 
 # --- damaged --------------------------------------------------------------------------
