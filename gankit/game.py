@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import islice
@@ -104,7 +104,7 @@ class Game:
         measurements: dict[str, Tensor] = {}
         batches: list[Batch] = []
         number = index * self.batches
-        self.guard.begin(index)
+        self.guard.begin()
         for turn, movers in enumerate(self.rounds):
             if not batches or self.discriminator in movers:
                 batches = self.feed.batch(number)
@@ -119,13 +119,13 @@ class Game:
         """Let players move, by the mean of what the shards of a batch say."""
         put_back = self.state.keep()
         try:
-            measured, looks = self._look(index, turn, movers, batches)
+            measured, looks = self._look(index, turn, movers, batches, put_back)
             norms = {player: player.norm() for player in movers}
             problem = self.guard.problem(measured, norms, looks)
-        except BaseException:
+        except BaseException:  # whatever it is: what was before can still be saved
             for player in movers:
                 player.optimizer.zero_grad()
-            put_back()  # so that what was before the round can still be saved
+            put_back()
             raise
         for player, norm in norms.items():
             measured[f"gradient/{player.name}"] = norm
@@ -141,14 +141,18 @@ class Game:
         return measured
 
     def _look(
-        self, index: int, turn: int, movers: tuple[Player, ...], batches: list[Batch]
+        self,
+        index: int,
+        turn: int,
+        movers: tuple[Player, ...],
+        batches: list[Batch],
+        put_back: Callable[[], None],
     ) -> tuple[dict[str, Tensor], list[Look]]:
         """Let every shard say where the players should move, and take the mean."""
         mean = Mean(self.shards)
         looks: list[Look] = []
-        put_back = self.state.keep() if len(batches) > 1 else None
         for shard, batch in zip(self.shards.own, batches, strict=True):
-            if looks and put_back is not None:
+            if looks:
                 put_back()  # every shard starts from the same state
             step = self._step(index, turn, shard, batch, movers)
             seed_global(self.seed, "global", index, turn, shard)

@@ -64,9 +64,8 @@ class Guard:
         self.trouble = ""
         self.moved = False
 
-    def begin(self, index: int) -> None:
-        """Start to watch the step of that number."""
-        self._index = index
+    def begin(self) -> None:
+        """Start to watch a step."""
         self.trouble = ""
 
     def end(self) -> None:

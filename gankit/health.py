@@ -121,8 +121,8 @@ class Health:
             seen=real > _REAL and fake < _FAKE and loss >= 0,
             text=f"it tells real from generated samples all but surely: D(x) is "
             f"{real:.3f} and D(G(z)) {fake:.3f}; a lower optimizer.discriminator.lr, a "
-            "penalty such as r1 or, where data is scarce, an augmentation such as "
-            "diffaugment usually helps",
+            "gradient penalty or, where data is scarce, a differentiable augmentation "
+            "usually helps",
         )
         early = median(self._early or [norm])
         whole = len(self._early) == _EARLY  # until then, zeros alone count
@@ -132,8 +132,8 @@ class Health:
             seen=norm <= (_VANISHED * early if whole else 0),
             text=f"the generator's gradient has all but vanished: its norm is "
             f"{norm:.2g}, and was {early:.2g} early in the run; a loss that does not "
-            "saturate, such as non-saturating, a lower optimizer.discriminator.lr or "
-            "a penalty such as r1 usually helps",
+            "saturate, a lower optimizer.discriminator.lr or a gradient penalty "
+            "usually helps",
         )
         if not whole and math.isfinite(norm):
             self._early.append(norm)
@@ -154,7 +154,7 @@ class Health:
             seen=diversity < _COLLAPSED,
             text=f"{what} are nearly alike: the mean distance between two is "
             f"{diversity:.2g} of that between real ones; a lower optimizer.lr, a "
-            "penalty such as r1, a loss such as relativistic or a larger "
+            "gradient penalty, a loss that judges samples in pairs or a larger "
             "train.batch_size usually helps",
         )
         self._judge(
@@ -162,8 +162,8 @@ class Health:
             IGNORED,
             seen=effect < _NO_EFFECT,
             text=f"another condition hardly changes a sample: by {effect:.2g} of what "
-            "another condition and other noise do together; a discriminator that is "
-            "shown wrong conditions, as by the loss matching-aware, a smaller "
+            "another condition and other noise do together; a loss that shows the "
+            "discriminator wrong conditions, a smaller "
             "noise.size or a conditioner that tells its conditions further apart "
             "usually helps",
         )

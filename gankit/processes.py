@@ -83,7 +83,7 @@ class Processes:
             dist.all_gather_object(told, value, group=self._patient)
         return told
 
-    def any(self, asked: bool) -> bool:  # it is the value, as in any()
+    def any(self, asked: bool) -> bool:
         """Tell whether any process says yes."""
         if self.size == 1:
             return asked
