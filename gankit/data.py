@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import torch
@@ -59,10 +60,17 @@ class Data:
 
     def samples(self, positions: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Return samples as the game sees them, float32 (B, *sample), on the device."""
+        return self.prepared(self.stored(positions), rng)
+
+    def stored(self, positions: Tensor) -> Tensor:
+        """Return samples as the data set gives them, (B, *stored), on the device.
+
+        Its ``transform`` is not applied, and uint8 pixels are not scaled.
+        """
         if self.store is not None:
-            return self.prepared(self.store[positions.to(self.store.device)], rng)
+            return self.store[positions.to(self.store.device)]
         read = [whole_sample(self.dataset, self.indices, int(p))[0] for p in positions]
-        return self.prepared(torch.stack(read).to(self.device), rng)
+        return torch.stack(read).to(self.device)
 
     def tokens_at(self, positions: Tensor) -> Tensor | None:
         """Return the tokens at positions, (B, ...), on the device."""
@@ -83,13 +91,21 @@ class Data:
         return order[place + count * (place >= first)]
 
     def fingerprint(self) -> str:
-        """Return a digest of labels, captions and 64 samples spread over all."""
+        """Return a digest of labels, captions and every sample, however it is stored.
+
+        Also of 64 samples as the game sees them, which tell of ``transform`` and range.
+        """
         digest = hashlib.sha256(repr((len(self), self.facts)).encode())
         if self.labels is not None:
             digest.update(self.labels.numpy().tobytes())
         digest.update(json.dumps(self.captions).encode())
         spread = torch.linspace(0, len(self) - 1, min(64, len(self))).long()
-        digest.update(self.samples(spread, None).cpu().numpy().tobytes())
+        every = torch.arange(len(self))
+        starts = range(0, len(self), _CHUNK)
+        stored = (self.stored(every[start : start + _CHUNK]) for start in starts)
+        for piece in chain([self.samples(spread)], stored):
+            digest.update(repr((piece.shape, piece.dtype)).encode())
+            digest.update(piece.cpu().contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
     def prepared(self, stored: Tensor, rng: torch.Generator | None) -> Tensor:
