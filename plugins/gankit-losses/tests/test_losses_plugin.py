@@ -40,6 +40,27 @@ def test_every_option_has_a_default_and_a_help(part):
         assert option.help
 
 
+DECLARED = {
+    ("loss", "wasserstein"): "needs_lipschitz",
+    ("penalty", "r1"): "lipschitz",
+    ("penalty", "r2"): "lipschitz",
+    ("penalty", "gradient-penalty"): "lipschitz",
+}
+
+
+@pytest.mark.parametrize("key", PARTS, ids="/".join)
+def test_a_bounded_slope_is_declared_by_those_who_need_or_keep_it(key):
+    """On the class, so that a recipe cannot turn it off; the others say nothing."""
+    module, _, name = PARTS[key].factory.partition(":")
+    factory = getattr(import_module(module), name)
+    declared = {
+        word for word in ("needs_lipschitz", "lipschitz") if word in dir(factory)
+    }
+    assert declared == ({DECLARED[key]} if key in DECLARED else set())
+    assert all(getattr(factory, word) is True for word in declared)
+    assert not declared & {option.name for option in options_of(factory)}
+
+
 def test_listing_the_parts_does_not_import_torch():
     """`gankit list` answers in a blink."""
     code = "import sys, gankit_losses; list(gankit_losses.gankit_parts()); "

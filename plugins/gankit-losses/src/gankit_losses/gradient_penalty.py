@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from attrs import frozen
@@ -22,12 +22,15 @@ class GradientPenalty:
 
     Gulrajani et al. 2017, equation 3: x̂ = ε x + (1 − ε) G(z) with ε uniform on [0, 1),
     one for each sample, from torch's global generator. x̂ is judged with the condition
-    that its two ends share. It is meant for a discriminator without batch norm.
+    that its two ends share. It is meant for a discriminator without batch norm, whose
+    slope it draws to 1 and so keeps bounded (``lipschitz``).
 
     Args:
         weight: λ; the discriminator's loss grows by λ E[(‖∇D(x̂)‖ − 1)²].
         every: evaluate it in every so many steps only, that much stronger.
     """
+
+    lipschitz: ClassVar[bool] = True
 
     weight: NonNegative = 10.0
     every: Count = 1

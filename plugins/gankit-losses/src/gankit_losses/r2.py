@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
@@ -20,12 +20,15 @@ class R2:
     """½ E[‖∇D(G(z))‖²] over generated samples, with the gradient of the logit.
 
     Mescheder et al. 2018, equation 10: the weight is its γ, and the ½ is in the
-    penalty. The generator gets no gradient from it.
+    penalty. The generator gets no gradient from it. It keeps the slope of the
+    discriminator bounded there (``lipschitz``).
 
     Args:
         weight: γ; the discriminator's loss grows by γ/2 E[‖∇D(G(z))‖²].
         every: evaluate it in every so many steps only, that much stronger.
     """
+
+    lipschitz: ClassVar[bool] = True
 
     weight: NonNegative = 10.0
     every: Count = 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 class Wasserstein:
     """D estimates the earth mover's distance, G shortens it.
 
-    Arjovsky et al. 2017, equation 2. It means something only for a discriminator that
-    is kept near 1-Lipschitz: add the penalty `gradient-penalty` (Gulrajani et al. 2017)
-    and a discriminator without batch norm.
+    Arjovsky et al. 2017, equation 2. It means something only for a discriminator whose
+    slope is bounded, which it declares as ``needs_lipschitz``: add the penalty
+    `gradient-penalty` (Gulrajani et al. 2017) and a discriminator without batch norm.
     """
+
+    needs_lipschitz: ClassVar[bool] = True
 
     def discriminator(self, step: Step) -> Tensor:
         """Return E[D(G(z))] − E[D(x)], minus the estimated distance."""
