@@ -80,18 +80,38 @@ def _schedule(recipe: Recipe, option: str, time: float) -> float:
 
 
 def test_the_schedules_are_the_papers() -> None:
-    """Rates divided at each update; momentum 0.5 to 0.7 from epoch 1 to 250."""
+    """Rates divided at each update, halved every 100 epochs."""
     first, second = _read("mlp-gan"), _read("cgan")
     assert _schedule(first, "lr", 1000) == pytest.approx(0.1 / 1.000004**1000)
     assert _schedule(second, "lr", 1000) == pytest.approx(0.1 / 1.00004**1000)
     for recipe in (first, second):
         assert _schedule(recipe, "lr", 10**9) == 1e-6
-        assert _schedule(recipe, "momentum", 1) == 0.5
-        assert _schedule(recipe, "momentum", 125.5) == pytest.approx(0.6)
-        assert _schedule(recipe, "momentum", 250) == pytest.approx(0.7)
     reed = _read("text-to-image")
     halved = [_schedule(reed, "lr", epoch) for epoch in (0, 99, 100, 599)]
     assert halved == [2e-4, 2e-4, 1e-4, 2e-4 / 32]
+
+
+@pytest.mark.parametrize("name", ["mlp-gan", "cgan"])
+@pytest.mark.parametrize(
+    ("epoch", "momentum"),
+    [
+        (1, 0.5),
+        (2, 0.5 + 0.2 / 249),
+        (100, 0.5 + 0.2 * 99 / 249),
+        (250, 0.7),
+        (300, 0.7),
+    ],
+)
+def test_momentum_is_the_authors_at_the_start_of_an_epoch(
+    name: str, epoch: int, momentum: float
+) -> None:
+    """Goodfellow et al. 2014, the code: from 0.5 in epoch 1 to 0.7 in epoch 250.
+
+    An extension sets it by a count of its calls, of which one is before epoch 1, so
+    that the count is the number of the epoch: a share (count - 1)/(250 - 1) of the way.
+    """
+    passes = epoch - 1
+    assert _schedule(_read(name), "momentum", passes) == pytest.approx(momentum)
 
 
 def test_noise_is_the_papers() -> None:
