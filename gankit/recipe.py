@@ -26,7 +26,7 @@ from gankit.settings import (
     structure_block,
     structure_optimizer,
 )
-from gankit.structuring import structure, structure_options, unstructure
+from gankit.structuring import option_table, structure, structure_options
 
 NEEDED = ("dataset", "generator", "discriminator", "loss")
 LISTS = {"penalties": "penalty", "augmentations": "augmentation"}
@@ -47,7 +47,10 @@ class Use:
 
     def as_table(self) -> dict[str, Any]:
         """Return the block, with the long name, which no new plugin makes ambiguous."""
-        return {"use": self.entry.name, **unstructure(self.options)}
+        return {
+            "use": self.entry.name,
+            **option_table(self.options, self.entry.options),
+        }
 
 
 @frozen(kw_only=True)
@@ -82,7 +85,8 @@ class Recipe:
     def as_table(self) -> dict[str, Any]:
         """Return the recipe with nothing left to defaults, and where parts are from.
 
-        Reading the table again gives an equal recipe.
+        Reading the table again gives an equal recipe. A default that TOML cannot hold,
+        as None or a class, is left out.
         """
         table: dict[str, Any] = {"description": self.description}
         files = [str(path) for path in self.registry.plugins.files]

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from gankit.errors import PluginError
-from gankit.options import Option, options_of
+from gankit.options import Option, Range, options_of
 from gankit.recipe import LISTS, NEEDED
 from gankit.registry import Registry
 from gankit.settings import PLAYERS, Noise, Train, optimizer_names
-from gankit.structuring import json_schema, unstructure
+from gankit.structuring import can_state, default_of, is_union, unstructure
+
+_SCHEMA_TYPES = {
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    str: "string",
+    dict: "object",
+}
 
 
 def options_schema(options: Iterable[Option]) -> dict[str, Any]:
@@ -54,6 +63,37 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
     }
 
 
+def json_schema(kind: Any) -> dict[str, Any]:
+    """Return the JSON schema of a type."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        schema = json_schema(args[0])
+        for limit in args[1:]:
+            schema |= _limits(limit) if isinstance(limit, Range) else {}
+        return schema
+    if origin is Literal:
+        return {"enum": list(args)}
+    if is_union(kind):
+        return {"anyOf": [json_schema(a) for a in args if a is not type(None)]}
+    if origin is tuple and args[-1:] != (...,):
+        return {
+            "type": "array",
+            "prefixItems": [json_schema(a) for a in args],
+            "minItems": len(args),
+            "maxItems": len(args),
+        }
+    if origin in (tuple, list):
+        return {"type": "array", "items": json_schema(args[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": json_schema(args[1])}
+    if kind is Path:
+        return {"type": "string", "minLength": 1}
+    if kind is Any:
+        return {}
+    name = _SCHEMA_TYPES.get(origin or kind)
+    return {"type": name} if name else {"not": {}}  # what no recipe can hold
+
+
 def _block_schema(registry: Registry, kind: str) -> dict[str, Any]:
     choices = []
     entries = registry.entries(kind)
@@ -85,6 +125,12 @@ def _property(option: Option) -> dict[str, Any]:
     schema = json_schema(option.type)
     if option.help:
         schema["description"] = option.help
-    if not option.required and option.default is not None:
+    if not option.required and can_state(default_of(option), option.type):
         schema["default"] = unstructure(option.default)
     return schema
+
+
+def _limits(limit: Range) -> dict[str, float]:
+    names = {"minimum": limit.at_least, "maximum": limit.at_most}
+    names["exclusiveMinimum"] = limit.above
+    return {name: value for name, value in names.items() if value is not None}

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from gankit.errors import listed, nearest
 from gankit.options import Count, NonNegative, Option, Positive, Whole, options_of
 from gankit.schedules import SCHEDULES, Linear, Schedule
-from gankit.structuring import structure, structure_options, unstructure
+from gankit.structuring import option_table, structure, structure_options
 
 PLAYERS = ("generator", "discriminator")
 # both players' optimiser where nothing is said: Radford et al. 2015, section 4
@@ -98,7 +98,8 @@ class Optimizer:
     def as_table(self) -> dict[str, Any]:
         """Return the block that a recipe would hold."""
         names = {cls: name for name, cls in SCHEDULES.items()}
-        table = {"use": self.use, **unstructure(self.options)}
+        options = option_table(self.options, optimizer_options(self.use))
+        table: dict[str, Any] = {"use": self.use, **options}
         if self.clip:
             table["clip"] = self.clip
         if self.schedule:
@@ -121,8 +122,8 @@ def structure_block(cls: type, table: Any, path: str, problems: list[str]) -> An
 
 def block_table(block: Any) -> dict[str, Any]:
     """Turn a block back into a table."""
-    names = [option.name for option in options_of(type(block))]
-    return unstructure({name: getattr(block, name) for name in names})  # type: ignore[no-any-return] # a dict gives a dict
+    options = options_of(type(block))
+    return option_table({o.name: getattr(block, o.name) for o in options}, options)
 
 
 def contradictions(train: Train | None, noise: Noise | None) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cattrs import Converter, IterableValidationError
-from cattrs.errors import IterableValidationNote
+from cattrs.errors import IterableValidationNote, StructureHandlerNotFoundError
 
 from gankit.errors import listed, nearest
 from gankit.options import REQUIRED, Option, Range
@@ -27,13 +27,6 @@ _WORDS = {
     dict: "a table",
     type(None): "nothing",
 }
-_SCHEMA_TYPES = {
-    int: "integer",
-    float: "number",
-    bool: "boolean",
-    str: "string",
-    dict: "object",
-}
 
 
 def describe(kind: Any) -> str:
@@ -44,42 +37,15 @@ def describe(kind: Any) -> str:
         return " ".join([describe(args[0]), *limits])
     if origin is Literal:
         return f"one of {listed(args)}" if len(args) > 1 else repr(args[0])
-    if _is_union(kind):
+    if is_union(kind):
         return " or ".join(describe(a) for a in args if a is not type(None))
     if origin is tuple and args[-1:] != (...,):
         return f"a list of {len(args)}: {', '.join(describe(a) for a in args)}"
     if origin in (tuple, list):
         return f"a list, each {describe(args[0])}"
-    return _WORDS.get(origin or kind, "any value")
-
-
-def json_schema(kind: Any) -> dict[str, Any]:
-    """Return the JSON schema of a type."""
-    origin, args = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        schema = json_schema(args[0])
-        for limit in args[1:]:
-            schema |= _limits(limit) if isinstance(limit, Range) else {}
-        return schema
-    if origin is Literal:
-        return {"enum": list(args)}
-    if _is_union(kind):
-        return {"anyOf": [json_schema(a) for a in args if a is not type(None)]}
-    if origin is tuple and args[-1:] != (...,):
-        return {
-            "type": "array",
-            "prefixItems": [json_schema(a) for a in args],
-            "minItems": len(args),
-            "maxItems": len(args),
-        }
-    if origin in (tuple, list):
-        return {"type": "array", "items": json_schema(args[0])}
-    if origin is dict:
-        return {"type": "object", "additionalProperties": json_schema(args[1])}
-    if kind is Path:
-        return {"type": "string", "minLength": 1}
-    name = _SCHEMA_TYPES.get(origin or kind)
-    return {"type": name} if name else {}
+    if kind is Any:
+        return "any value"
+    return _WORDS.get(origin or kind, "what no recipe can hold")
 
 
 def structure(value: Any, kind: Any, path: str, problems: list[str]) -> Any:
@@ -95,7 +61,10 @@ def structure(value: Any, kind: Any, path: str, problems: list[str]) -> Any:
 def structure_options(
     table: dict[str, Any], options: Iterable[Option], path: str, problems: list[str]
 ) -> dict[str, Any]:
-    """Convert a table against options: all of them, defaults filled in."""
+    """Convert a table against options: all of them, defaults filled in.
+
+    What comes of it can be written back by :func:`option_table`, and read again.
+    """
     options = list(options)
     known = [option.name for option in options]
     for key in table:
@@ -106,30 +75,77 @@ def structure_options(
     for option in options:
         where = _join(path, option.name)
         if option.name in table:
-            values[option.name] = structure(
-                table[option.name], option.type, where, problems
-            )
+            values[option.name] = _given(table[option.name], option, where, problems)
         elif option.default is REQUIRED:
             problems.append(f"{where}: is missing; it takes {describe(option.type)}")
         else:
-            values[option.name] = _default_of(option)
+            values[option.name] = default_of(option)
     return values
 
 
-def _default_of(option: Option) -> Any:
+def option_table(values: dict[str, Any], options: Iterable[Option]) -> dict[str, Any]:
+    """Turn converted options back into a table, which read again gives them.
+
+    What no recipe can state is a default, and is left out.
+    """
+    return {
+        option.name: unstructure(values[option.name])
+        for option in options
+        if option.name in values and can_state(values[option.name], option.type)
+    }
+
+
+def default_of(option: Option) -> Any:
     """Return a default as a recipe that states it would give it, if it could."""
+    stated = structure(unstructure(option.default), option.type, "", [])
+    return stated if can_state(stated, option.type) else option.default
+
+
+def can_state(value: Any, kind: Any) -> bool:
+    """Tell whether a recipe can give an option this value: None, say, it cannot."""
+    plain = unstructure(value)
+    if not _is_plain(plain):
+        return False
     problems: list[str] = []
-    stated = structure(unstructure(option.default), option.type, "", problems)
-    return option.default if problems else stated
+    again = structure(plain, kind, "", problems)
+    return not problems and bool(again == value)
 
 
 def unstructure(value: Any) -> Any:
-    """Turn a converted value back into what TOML and JSON can hold."""
+    """Turn a converted value back into what TOML and JSON can hold, where they can."""
     if isinstance(value, dict):
-        return {k: unstructure(v) for k, v in value.items() if v is not None}
+        return {k: unstructure(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [unstructure(v) for v in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _given(value: Any, option: Option, where: str, problems: list[str]) -> Any:
+    """Convert a value that a recipe gives, or a caller in Python with it."""
+    own: list[str] = []
+    converted = structure(unstructure(value), option.type, where, own)
+    if not (own or converted is option.default or can_state(converted, option.type)):
+        own.append(
+            f"{where}: {converted!r} is nothing that a recipe can hold; give it "
+            "numbers, words, true or false, or lists and tables of these"
+        )
+    problems += own
+    return converted
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values())) and _are_words(value)
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return type(value) in (bool, int, float) or _are_words([value])
+
+
+def _are_words(values: Iterable[Any]) -> bool:
+    """Tell whether all are strings that a file can hold; a path may be of any bytes."""
+    return all(
+        type(v) is str and v == v.encode(errors="ignore").decode() for v in values
+    )
 
 
 def _join(path: str, key: object) -> str:
@@ -138,6 +154,9 @@ def _join(path: str, key: object) -> str:
 
 def _leaves(error: BaseException, path: str) -> Iterable[tuple[str, str]]:
     """Walk cattrs' exception groups down to (path, message)."""
+    if isinstance(error, StructureHandlerNotFoundError):
+        yield path, "no recipe can hold what this takes; leave it out"
+        return
     if not isinstance(error, IterableValidationError):
         yield path, str(error)
         return
@@ -146,30 +165,17 @@ def _leaves(error: BaseException, path: str) -> Iterable[tuple[str, str]]:
         yield from _leaves(inner, _join(path, note.index))
 
 
-def _is_union(kind: Any) -> bool:
+def is_union(kind: Any) -> bool:
+    """Tell whether a type is one of several."""
     return get_origin(kind) in (Union, types.UnionType)
 
 
-def _is_sequence(kind: Any) -> bool:
-    return get_origin(kind) in (tuple, list)
+def _has_origin(*origins: Any) -> Callable[[Any], bool]:
+    return lambda kind: get_origin(kind) in origins
 
 
 def _is_table(kind: Any) -> bool:
     return (get_origin(kind) or kind) is dict
-
-
-def _is_literal(kind: Any) -> bool:
-    return get_origin(kind) is Literal
-
-
-def _is_annotated(kind: Any) -> bool:
-    return get_origin(kind) is Annotated
-
-
-def _limits(limit: Range) -> dict[str, float]:
-    names = {"minimum": limit.at_least, "maximum": limit.at_most}
-    names["exclusiveMinimum"] = limit.above
-    return {name: value for name, value in names.items() if value is not None}
 
 
 def _refuse(value: Any, kind: Any) -> ValueError:
@@ -282,8 +288,8 @@ for _primitive in (bool, int, str):
 _CONVERTER.register_structure_hook(float, _number)
 _CONVERTER.register_structure_hook(Path, _path)
 _CONVERTER.register_structure_hook_func(lambda k: k is type(None), _nothing)
-_CONVERTER.register_structure_hook_func(_is_union, _any_of)
-_CONVERTER.register_structure_hook_func(_is_sequence, _sequence)
+_CONVERTER.register_structure_hook_func(is_union, _any_of)
+_CONVERTER.register_structure_hook_func(_has_origin(tuple, list), _sequence)
 _CONVERTER.register_structure_hook_func(_is_table, _table)
-_CONVERTER.register_structure_hook_func(_is_literal, _one_of)
-_CONVERTER.register_structure_hook_factory(_is_annotated, _within_range)
+_CONVERTER.register_structure_hook_func(_has_origin(Literal), _one_of)
+_CONVERTER.register_structure_hook_factory(_has_origin(Annotated), _within_range)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 import gankit
+from gankit.errors import RecipeError
 from gankit.plugins import discover
 from gankit.recipe import Recipe, load_table, read_recipe, structure_recipe
 from gankit.registry import Registry
@@ -244,3 +246,96 @@ def test_an_optimiser_says_what_a_recipe_would(registry: Registry) -> None:
     }
     assert "clip" not in table
     assert Optimizer(use="SGD", options={}, clip=1.0).as_table()["clip"] == 1.0
+
+
+UNWRITTEN = """
+import enum
+from typing import Any
+from attrs import frozen
+from gankit import Part, hookimpl
+
+
+class Mode(enum.Enum):
+    SOFT = "soft"
+    HARD = "hard"
+
+
+class Made:
+    pass
+
+
+def game(*, scale: float = 1.0, form: Any = Made, mode: Mode = Mode.SOFT,
+         eps: tuple[float | None, float] = (None, 0.5), limit: float = float("inf"),
+         names: dict[str, Any] = {"a": None}, count: int | None = 3,
+         about: Any = None, pair: Any = (1, 2)):
+    return form, mode, eps, limit, names
+
+
+@hookimpl
+def gankit_parts():
+    yield Part("loss", "strange", game)
+"""
+
+
+@pytest.fixture
+def strange(plugin_file: Callable[[str, str], Path]) -> list[Path]:
+    """Give a loss whose defaults are much that TOML cannot hold."""
+    return [plugin_file("strange_parts.py", UNWRITTEN)]
+
+
+def test_a_default_that_toml_cannot_hold_is_left_out(
+    strange: list[Path], parts: Path, tmp_path: Path
+) -> None:
+    """A class, an enum, infinity, None in a list or table: read again, it is there."""
+    table = {**MINIMAL, "loss": {"use": "strange", "scale": 2.0}}
+    recipe = read_recipe(table, plugins=[parts, *strange])
+    written = recipe.as_table()["loss"]
+    assert written == {
+        "use": "strange_parts/strange",
+        "scale": 2.0,
+        "count": 3,
+        "pair": [1, 2],
+    }
+    again = read_recipe(write_text(tmp_path, tomli_w.dumps(recipe.as_table())))
+    assert again.loss == recipe.loss
+    form, mode, eps, limit, names = again.loss.build()
+    assert (form.__name__, mode.value) == ("Made", "soft")
+    assert (eps, limit, names) == ((None, 0.5), float("inf"), {"a": None})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("form", dict, "<class 'dict'> is nothing that a recipe can hold"),
+        ("form", [1, None], "[1, None] is nothing that a recipe can hold"),
+        ("form", {3: 1}, "{3: 1} is nothing that a recipe can hold"),
+        ("form", "\udcff", "'\\udcff' is nothing that a recipe can hold"),
+        ("count", None, "None is nothing that a recipe can hold"),
+        ("names", {"a": object}, "is nothing that a recipe can hold"),
+        ("mode", "hard", "is nothing that a recipe can hold"),
+        ("eps", (None, 0.5), "None"),
+    ],
+)
+def test_a_value_that_toml_cannot_hold_is_refused(
+    option: str, value: Any, problem: str, strange: list[Path], parts: Path
+) -> None:
+    """When the recipe is read, not when its run folder is made."""
+    table = {**MINIMAL, "loss": {"use": "strange", option: value}}
+    with pytest.raises(RecipeError) as caught:
+        read_recipe(table, plugins=[parts, *strange])
+    (said,) = caught.value.problems
+    assert said.startswith(f"loss.{option}: ")
+    assert problem in said
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("about", None), ("pair", (3, 4)), ("form", Path("a/b"))]
+)
+def test_a_value_of_python_is_what_its_file_would_say(
+    option: str, value: Any, strange: list[Path], parts: Path, tmp_path: Path
+) -> None:
+    """A tuple is a list, a path its text, and None what is left out."""
+    table = {**MINIMAL, "loss": {"use": "strange", option: value}}
+    recipe = read_recipe(table, plugins=[parts, *strange])
+    again = read_recipe(write_text(tmp_path, tomli_w.dumps(recipe.as_table())))
+    assert again.loss == recipe.loss

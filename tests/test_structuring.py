@@ -14,9 +14,9 @@ from jsonschema import Draft202012Validator
 
 from gankit import Count, Fraction, NonNegative, Positive, Whole
 from gankit.options import REQUIRED, Option, Range
+from gankit.schema import json_schema
 from gankit.structuring import (
     describe,
-    json_schema,
     structure,
     structure_options,
     unstructure,
@@ -254,3 +254,13 @@ def test_a_description_never_promises_more_than_is_taken() -> None:
     assert describe(Count | None) == "a whole number at least 1"
     assert describe(tuple[float, float]) == "a list of 2: a number, a number"
     assert describe(Any) == "any value"
+
+
+@pytest.mark.parametrize("kind", [type, object, type[int], tuple[type, ...]])
+def test_a_type_that_toml_lacks_is_told_as_one(kind: Any) -> None:
+    """In words, in the schema, and to whoever sets such an option all the same."""
+    value = ["x"] if kind == tuple[type, ...] else "x"
+    assert describe(kind).endswith("what no recipe can hold")
+    assert not Draft202012Validator(json_schema(kind)).is_valid(value)
+    _, (problem,) = _structure(value, kind)
+    assert problem.endswith(": no recipe can hold what this takes; leave it out")

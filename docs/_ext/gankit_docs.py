@@ -16,7 +16,6 @@ What gankit cannot answer is a warning, which ``sphinx-build -W`` refuses.
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -34,12 +33,13 @@ from sphinx.util.docutils import SphinxDirective
 
 from gankit import hookspecs
 from gankit.cli import COMMANDS, cli
+from gankit.cli.parts import default_text
 from gankit.errors import GankitError
 from gankit.options import Option, options_of
 from gankit.plugins import resolve
 from gankit.registry import Entry, Registry
 from gankit.settings import optimizer_names
-from gankit.structuring import describe, unstructure
+from gankit.structuring import describe
 
 _PLUGINS = Path(__file__).parents[2] / "plugins"
 _SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$", re.MULTILINE)
@@ -234,7 +234,7 @@ def _default(option: Option) -> nodes.entry:
         return nodes.entry("", nodes.paragraph("", "required"))
     if option.default is None:
         return nodes.entry("", nodes.paragraph("", "none"))
-    return _code(json.dumps(unstructure(option.default)))
+    return _code(default_text(option))
 
 
 def _code(text: str) -> nodes.entry:

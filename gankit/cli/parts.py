@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from gankit.cli import Context, plugin_options
+from gankit.options import Option
 from gankit.plugins import Plugins
 from gankit.registry import Entry, Registry, names
 
@@ -135,7 +136,7 @@ def _show_recipe(
 
 
 def _show_part(entry: Entry) -> None:
-    from gankit.structuring import describe, unstructure
+    from gankit.structuring import describe
 
     click.echo(
         f"{entry.part.kind} {entry.name} {entry.plugin.source}: {entry.part.summary}"
@@ -145,7 +146,7 @@ def _show_part(entry: Entry) -> None:
     rows = [
         (
             option.name,
-            "required" if option.required else json.dumps(unstructure(option.default)),
+            default_text(option),
             describe(option.type),
             option.help,
         )
@@ -154,6 +155,18 @@ def _show_part(entry: Entry) -> None:
     _table(("OPTION", "DEFAULT", "TAKES", "MEANING"), rows) if rows else click.echo(
         "It has no options."
     )
+
+
+def default_text(option: Option) -> str:
+    """Write a default for people to read, also one that no recipe can state."""
+    from gankit.structuring import can_state, default_of, unstructure
+
+    if option.required:
+        return "required"
+    default = default_of(option)
+    if default is None or can_state(default, option.type):
+        return json.dumps(unstructure(default))
+    return str(getattr(default, "__qualname__", repr(default)))
 
 
 def _described(entry: Entry) -> dict[str, Any]:
