@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gankit import Facts
+from gankit import Facts, Item
+from gankit.data import Data
+from gankit.reading import read_data
 from gankit_conditioners import cache
 from gankit_conditioners.char_cnn_rnn import CharCNNRNN
 
@@ -27,7 +29,6 @@ class Swatches:
 
     facts = Facts((3, 8, 8), captioned=True)
     labels: Tensor | None = None
-    pixel_range = (-1.0, 1.0)
 
     def __init__(self, colours: tuple[str, ...] = COLOURS) -> None:
         self.captions = [(f"a {c} swatch", f"it is all {c}") for c in colours]
@@ -58,7 +59,7 @@ def build(steps: int = 3, **options: object) -> CharCNNRNN:
 
 
 def fit(
-    conditioner: CharCNNRNN, data: Swatches | None = None, seed: int = 0
+    conditioner: CharCNNRNN, data: Swatches | Data | None = None, seed: int = 0
 ) -> list[tuple[int, int, str]]:
     """Fit and return what was reported."""
     reports: list[tuple[int, int, str]] = []
@@ -217,6 +218,32 @@ def test_another_seed_or_other_data_are_another_fit(folder: Path) -> None:
     fit(build(), seed=1)
     fit(build(), Swatches(COLOURS[:7]))
     assert len(kept(folder)) == 3
+
+
+class Coloured:
+    """70 plain pictures of 8 x 8 random pixels, one of which can be another."""
+
+    facts = Facts((3, 8, 8), captioned=True)
+
+    def __init__(self, changed: int | None = None) -> None:
+        rng = torch.Generator().manual_seed(0)
+        self.pictures = torch.randint(0, 256, (70, 3, 8, 8), generator=rng).byte()
+        if changed is not None:
+            self.pictures[changed] = 255 - self.pictures[changed]
+
+    def __len__(self) -> int:
+        return 70
+
+    def __getitem__(self, index: int) -> Item:
+        """Return a picture with its number for a caption."""
+        return Item(self.pictures[index], captions=(f"number {index}",))
+
+
+def test_any_other_picture_is_another_fit(folder: Path) -> None:
+    """Each of 70 pictures bears on the fit, and each of them is in the file's name."""
+    for changed in (None, *range(70), None):
+        fit(build(steps=1), read_data(Coloured(changed), device=CPU))
+    assert len(kept(folder)) == 71
 
 
 def cut_off(path: Path, state: dict[str, Tensor]) -> None:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gankit import Facts
+from gankit import Facts, Item
+from gankit.reading import read_data
 from gankit_conditioners.char_cnn_rnn import CharCNNRNN
 from gankit_conditioners.googlenet import features_of
 
@@ -22,22 +23,19 @@ class Plain:
     """One plain image of each corner of the RGB cube, with its name."""
 
     labels: Tensor | None = None
-    pixel_range = (-1.0, 1.0)
     captions = tuple((f"all {colour}",) for colour in COLOURS)
 
     def __init__(self, channels: tuple[int, ...] = (0, 1, 2)) -> None:
         self.channels = channels
         self.facts = Facts((len(channels), 8, 8), captioned=True)
-        self.looks = 0
 
     def __len__(self) -> int:
         return 8
 
-    def samples(self, indices: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    def stored(self, indices: Tensor) -> Tensor:
         """Draw the images: red, green and blue are the binary digits of the index."""
-        self.looks += 1
         pixels = torch.stack([indices >> digit & 1 for digit in (2, 1, 0)], dim=1)
-        pixels = pixels[:, list(self.channels)] * 2.0 - 1
+        pixels = pixels[:, list(self.channels)].byte() * 255
         return pixels[:, :, None, None].expand(-1, -1, 8, 8)
 
     def fingerprint(self) -> str:
@@ -51,9 +49,11 @@ class ChannelMeans(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.fc = nn.Linear(1024, 1000)
+        self.looked_at = 0
 
     def forward(self, images: Tensor) -> Tensor:
         """Average over places after checking the size."""
+        self.looked_at += len(images)
         assert images.shape[1:] == (3, 224, 224)
         assert not self.training
         means: Tensor = self.fc(images.mean(dim=(2, 3)).repeat(1, 342)[:, :1024])
@@ -90,10 +90,10 @@ def test_pretrained_features_can_stand_for_images(
     monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """Every image is looked at once, and its features find the captions."""
-    monkeypatch.setattr("torchvision.models.googlenet", lambda **_: ChannelMeans())
-    data = Plain()
-    reports = fit(data, size)
-    assert data.looks == 1
+    network = ChannelMeans()
+    monkeypatch.setattr("torchvision.models.googlenet", lambda **_: network)
+    reports = fit(Plain(), size)
+    assert network.looked_at == 8
     assert "GoogLeNet" in reports[1][2]
     assert "first 100%" in reports[-1][2]
 
@@ -121,10 +121,66 @@ def test_pretrained_features_see_grey_images_as_rgb(
     assert white[:3].tolist() == pytest.approx(expected, rel=1e-4)
 
 
+class Wide:
+    """Stored pictures whose middle is red and whose sides are not, used by halves.
+
+    Of 8 x 24 pixels the columns 7 to 16 are pure red: the central square, 8 to 15, and
+    those beside it that enter its enlargement.
+    """
+
+    def __init__(self, sides: int, values: float = 255.0) -> None:
+        rng = torch.Generator().manual_seed(sides)
+        self.pictures = torch.rand((70, 3, 8, 24), generator=rng)
+        self.pictures[..., 7:17] = torch.tensor([1.0, 0, 0])[:, None, None]
+        self.pictures *= values
+        within = None if values == 255 else (0.0, values)
+        self.facts = Facts((3, 8, 8), sample_range=within)
+
+    def __len__(self) -> int:
+        return 70
+
+    def __getitem__(self, index: int) -> Item:
+        """Return a picture, uint8 where its values go up to 255."""
+        picture = self.pictures[index]
+        return Item(picture if self.facts.sample_range else picture.byte())
+
+    def transform(self, samples: Tensor, rng: torch.Generator) -> Tensor:
+        """Cut a random square out of each."""
+        first = torch.randint(0, 17, (len(samples),), generator=rng).tolist()
+        crops = zip(samples, first, strict=True)
+        return torch.stack([sample[..., at : at + 8] for sample, at in crops])
+
+
+@pytest.mark.parametrize("mode", ["resident", "streamed"])
+@pytest.mark.parametrize("values", [255.0, 4.0])
+def test_pretrained_features_are_of_the_centre_of_each_stored_picture(
+    monkeypatch: pytest.MonkeyPatch, values: float, mode: str
+) -> None:
+    """Whatever the data set's random crops are and its borders hold: all is red."""
+    monkeypatch.setattr("torchvision.models.googlenet", lambda **_: ChannelMeans())
+    first, second, other = (
+        features_of(
+            read_data(Wide(sides, values), device=CPU, mode=mode), CPU, lambda *_: None
+        )
+        for sides in (0, 0, 1)
+    )
+    red = [(1 - 0.485) / 0.229, (0 - 0.456) / 0.224, (0 - 0.406) / 0.225]
+    torch.testing.assert_close(first[:, :3], torch.tensor(red).expand(70, 3))
+    assert torch.equal(first, second)
+    assert torch.equal(first, other)
+
+
 def test_pretrained_features_need_grey_or_rgb() -> None:
     """Images of two channels are refused with the way out."""
-    with pytest.raises(ValueError, match=r"2 channels; set .* 'convnet'"):
+    with pytest.raises(ValueError, match=r"not \(2, 8, 8\); set .* 'convnet'"):
         features_of(Plain((0, 1)), CPU, lambda *_: None)
+
+
+def test_pretrained_features_need_to_know_black_and_white() -> None:
+    """Floats without bounds are refused with the way out."""
+    data = read_data(Wide(0, values=float("inf")), device=CPU)
+    with pytest.raises(ValueError, match=r"within 0.0 and inf; set .* 'convnet'"):
+        features_of(data, CPU, lambda *_: None)
 
 
 @pytest.mark.parametrize(

@@ -40,17 +40,16 @@ class Data(Protocol):
     def captions(self) -> Sequence[Sequence[str]]:
         """The captions of all items."""
 
-    @property
-    def pixel_range(self) -> tuple[float, float]:
-        """The values of black and of white in `samples`."""
-
     def __len__(self) -> int: ...
 
     def samples(self, indices: Tensor, rng: torch.Generator | None) -> Tensor:
         """Return samples on the device, (B, *sample), within about [-1, 1]."""
 
+    def stored(self, indices: Tensor) -> Tensor:
+        """Return samples before the data set's transform, uint8 or float, likewise."""
+
     def fingerprint(self) -> str:
-        """Return a digest of captions, labels and items."""
+        """Return a digest of captions, labels and all samples."""
 
 
 @frozen

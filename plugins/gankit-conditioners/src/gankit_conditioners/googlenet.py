@@ -3,14 +3,16 @@
 Szegedy et al. 2015, "Going deeper with convolutions", with torchvision's weights, which
 are downloaded on first use.
 
-Deviation: the authors draw one of ten crops of an image at each use; here its central
-square is seen once.
+Deviation: the authors draw one of ten crops of an image at each use; here the central
+square of each stored picture is seen once, whatever the data set's ``transform`` does
+with it at each use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from http.client import HTTPException
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -32,23 +34,35 @@ def features_of(
     """Return the features of all images of a data set, (N, 1024), on the CPU.
 
     Raises:
-        ValueError: the weights cannot be had, or the images are neither grey nor RGB.
+        ValueError: the weights cannot be had, or the images are neither grey nor RGB,
+            or their floats have no lowest and highest value.
     """
-    colours = data.facts.sample_shape[0]
-    if colours not in (1, 3):
-        raise ValueError(
-            f"image_features = 'googlenet' takes grey or RGB images, not images of "
-            f"{colours} channels; set image_features = 'convnet'"
-        )
+    black, white = _range_of(data)
     network, prepare = _load(device)
     rows = []
     for start in range(0, len(data), _CHUNK):
         items = torch.arange(start, min(start + _CHUNK, len(data)))
-        low, high = data.pixel_range
-        images = (data.samples(items, None) - low) / (high - low)  # within [0, 1]
-        rows.append(network(prepare(images.expand(-1, 3, -1, -1))).cpu())
+        pictures = (data.stored(items).to(device) - black) / (white - black)
+        rows.append(network(prepare(pictures.expand(-1, 3, -1, -1))).cpu())
         progress(start + len(items), len(data), "GoogLeNet features of the images")
     return torch.cat(rows)
+
+
+def _range_of(data: Data) -> tuple[float, float]:
+    """Return the values of black and white in pictures as stored, if they are such."""
+    stored = tuple(data.stored(torch.tensor([0])).shape[1:])
+    if len(stored) != 3 or stored[0] not in (1, 3):
+        raise ValueError(
+            "image_features = 'googlenet' takes grey or RGB images, (1, H, W) or "
+            f"(3, H, W), not {stored}; set image_features = 'convnet'"
+        )
+    black, white = data.facts.sample_range or (0.0, 255.0)
+    if not isfinite(white - black):
+        raise ValueError(
+            "image_features = 'googlenet' has to know black and white, but the samples "
+            f"are within {black} and {white}; set image_features = 'convnet'"
+        )
+    return black, white
 
 
 def _load(device: torch.device) -> tuple[nn.Module, Callable[[Tensor], Any]]:
