@@ -125,6 +125,15 @@ def test_noise_is_the_papers() -> None:
     assert all(noises[name].size == 100 for name in NAMES if name != "quickstart")
 
 
+def test_the_quickstarts_scenes_are_of_more_classes_than_a_batch_of_its_fit() -> None:
+    """12 things beside 9 of another colour, in two ways: no class comes up twice."""
+    recipe = _read("quickstart")
+    classes = recipe.dataset.build().facts.classes
+    assert recipe.conditioner is not None
+    fitted = recipe.conditioner.options["fit_batch"]
+    assert len(classes) == 12 * 9 * 2 == 216 > fitted
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_recipe_is_whole_and_is_written_back_as_it_was_read(name: str) -> None:
     """Nothing is missing but, for pictures of one's own, the folder."""

@@ -34,7 +34,7 @@ Draw = Callable[[], float]  # a number from 0 to below 1
 
 @frozen
 class Kind:
-    """A colour and a shape: the class of a scene."""
+    """A colour and a shape: what every caption tells of a thing."""
 
     colour: Colour
     shape: Shape
@@ -66,6 +66,11 @@ class Single:
         """All things of the scene."""
         return (self.thing,)
 
+    @property
+    def class_name(self) -> str:
+        """What every caption settles: the kind of the thing, not its size or place."""
+        return str(self.thing.kind)
+
 
 @frozen
 class Pair:
@@ -77,8 +82,33 @@ class Pair:
 
     @property
     def things(self) -> tuple[Thing, ...]:
-        """All things of the scene; the first one gives it its class."""
+        """All things of the scene."""
         return (self.first, self.second)
+
+    @property
+    def class_name(self) -> str:
+        """What every caption settles: both kinds and which is where, not the sizes."""
+        return _class_of_pair(self.first.kind, self.second.kind, self.upright)
+
+
+def single_classes(kinds: Sequence[Kind]) -> list[str]:
+    """Name the classes of scenes of one thing."""
+    return [str(kind) for kind in kinds]
+
+
+def pair_classes(kinds: Sequence[Kind]) -> list[str]:
+    """Name the classes of scenes of two things, of different colours."""
+    return [
+        _class_of_pair(first, second, upright)
+        for first in kinds
+        for second in kinds
+        if first.colour != second.colour
+        for upright in (True, False)
+    ]
+
+
+def _class_of_pair(first: Kind, second: Kind, upright: bool) -> str:
+    return f"{first} {'above' if upright else 'left of'} {second}"
 
 
 def pick(draw: Draw, options: Sequence[T]) -> T:

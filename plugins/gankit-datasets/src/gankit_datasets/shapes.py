@@ -19,6 +19,8 @@ from gankit_datasets.scenes import (
     Single,
     compose_pair,
     compose_single,
+    pair_classes,
+    single_classes,
 )
 from gankit_datasets.wording import MOST, captions_of
 
@@ -28,10 +30,14 @@ class DrawnShapes:
 
     A thing alone is large or small, at the left, right, top, bottom or centre; two
     things are of different colours, one above the other or side by side. All of this
-    is equally likely. The class is the colour and shape of the thing, of the upper or
-    left one where there are two: every caption settles which that is, so that no
-    caption fits a scene of another class. (Among ``mixed`` scenes, "a red circle" is
-    taken to mean that there is nothing else.)
+    is equally likely. The class is all that every caption settles, so that no caption
+    fits a scene of another class: of one thing its colour and shape, "red circle"; of
+    two things both and which is where, "red circle above blue square" or "red circle
+    left of blue square". Sizes, and the place of a thing alone, are no part of it.
+    Among ``mixed`` scenes, "a red circle" is taken to mean that nothing else is there.
+
+    With c colours and s shapes there are c s classes of one thing and 2 c (c - 1) s² of
+    two; where scenes are mixed, those of one thing come first.
 
     Item i depends on the seed and on i alone: a smaller set is the beginning of a
     larger one. In the manner of ShapeWorld (Kuhnle and Copestake 2017); the scenes and
@@ -73,10 +79,10 @@ class DrawnShapes:
         self._scenes, self._captions = scenes, captions
         self._items = range(items)
         self._kinds = [Kind(colour, shape) for colour in colours for shape in shapes]
-        self._labels = {kind: label for label, kind in enumerate(self._kinds)}
-        self.facts = Facts(
-            (3, size, size), classes=tuple(map(str, self._kinds)), captioned=True
-        )
+        classes = single_classes(self._kinds) if scenes != "two" else []
+        classes += pair_classes(self._kinds) if scenes != "one" else []
+        self._labels = {name: label for label, name in enumerate(classes)}
+        self.facts = Facts((3, size, size), classes=tuple(classes), captioned=True)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -84,21 +90,18 @@ class DrawnShapes:
     def __getitem__(self, index: int) -> Item:
         scene, captions = self._told(index)
         sample = draw_scene(scene.things, self._size)
-        return Item(sample, self._label(scene), captions)
+        return Item(sample, self._labels[scene.class_name], captions)
 
     def annotation(self, index: int) -> tuple[int, tuple[str, ...]]:
         """Return an item's label and captions without drawing it."""
         scene, captions = self._told(index)
-        return self._label(scene), captions
+        return self._labels[scene.class_name], captions
 
     def _told(self, index: int) -> tuple[Single | Pair, tuple[str, ...]]:
         # the method random() of Python's generator is kept the same in all versions
         draw = random.Random(f"{self._seed}/{self._items[index]}").random
         scene = self._compose(draw)
         return scene, captions_of(scene, self._captions, draw)
-
-    def _label(self, scene: Single | Pair) -> int:
-        return self._labels[scene.things[0].kind]
 
     def _compose(self, draw: Draw) -> Single | Pair:
         single = draw() < 0.5 if self._scenes == "mixed" else self._scenes == "one"

@@ -1,7 +1,8 @@
 """What can truly be said of a drawn scene, in several wordings.
 
 Every caption names the colour and the shape of everything in the scene. A caption of a
-pair names also which is where, so that it fits scenes of one class only.
+pair names also which is where, so that it fits scenes of one class only; sizes, and the
+place of a thing alone, are in some captions and not in others.
 """
 
 from __future__ import annotations
