@@ -1,11 +1,11 @@
-"""A data set that has been read: resident on the device when it fits."""
+"""A data set that has been read: its samples, what is known of them, and draws."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Any
 
@@ -13,19 +13,14 @@ import torch
 from attrs import define, field
 from torch import Tensor
 
-from gankit.device import free_memory
 from gankit.errors import BrokenItem, DataError
-from gankit.parts import UNBOUNDED, Dataset, Facts
-from gankit.processes import ALONE, Processes
+from gankit.parts import Dataset, Facts
 from gankit.randomness import generator
 
 Progress = Callable[[int, int, str], None]
 
-_Read = tuple[Tensor | None, int | None, tuple[str, ...]]
-_CHUNK = 256  # items that one thread reads at a time
-# A data set stays on the device while it takes at most this part of what is free.
-_RESIDENT_PART = 0.4
-_LISTED = 5
+_CHUNK = 256  # items that are looked at together
+_TRIES = 16  # draws of a stranger before all items are gone through
 
 
 @define(eq=False)
@@ -44,8 +39,10 @@ class Data:
     pixel_range: tuple[float, float]
     indices: Tensor = field(repr=False)  # (N,), position to index in the data set
     store: Tensor | None = field(repr=False)  # (N, *stored) on the device
+    reads: str = ""  # what of the items the conditioner reads
     tokens: Tensor | None = field(default=None, repr=False)
     _groups: tuple[Tensor, Tensor, Tensor] | None = field(default=None, repr=False)
+    _captions_of: Tensor | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -79,16 +76,36 @@ class Data:
         return self.tokens[positions.to(self.tokens.device)].to(self.device)
 
     def strangers(self, positions: Tensor, rng: torch.Generator) -> Tensor:
-        """For each position draw one of another class, uniform over all of them.
+        """For each position draw one whose condition is wrong there, (B,).
 
-        Without classes, another item.
+        Uniform over all items of other classes, or without classes over all other
+        items; of these, where captions are read, over those that share no caption with
+        the item: what is said of both cannot be wrong for one.
+
+        Raises:
+            DataError: no item has a condition that is wrong for one of these.
         """
         order, first, count = self._grouped()
         first, count = first[positions], count[positions]
-        draw = torch.rand(len(positions), generator=rng, device=rng.device).cpu()
-        place = (draw * (len(self) - count)).long()
-        # the places of the own class are one run, which the draw steps over
-        return order[place + count * (place >= first)]
+        if bool((count == len(self)).any()):
+            raise DataError(
+                "all items that can be read are of one class, so that none has a "
+                "condition that is wrong for another; add other classes, or choose a "
+                "loss that needs no wrong conditions"
+            )
+        drawn = torch.empty_like(positions)
+        left = torch.arange(len(positions))
+        for _ in range(_TRIES):
+            draw = torch.rand(len(left), generator=rng, device=rng.device).cpu()
+            place = (draw * (len(self) - count[left])).long()
+            # the places of the own class are one run, which the draw steps over
+            drawn[left] = order[place + count[left] * (place >= first[left])]
+            left = left[self._share(positions[left], drawn[left])]
+            if not len(left):
+                return drawn
+        for i in left.tolist():
+            drawn[i] = self._wrong_for(int(positions[i]), rng)
+        return drawn
 
     def fingerprint(self) -> str:
         """Return a digest of labels, captions and every sample, however it is stored.
@@ -130,81 +147,51 @@ class Data:
             self._groups = (order, first[classes], count[classes])
         return self._groups
 
+    def _wrong_for(self, position: int, rng: torch.Generator) -> Tensor:
+        """Draw from all that are wrong for one item, where they are few."""
+        every = torch.arange(len(self))
+        same = every == position
+        if self.labels is not None:
+            same |= self.labels == self.labels[position]
+        pieces = torch.split(every, _CHUNK)
+        own = torch.tensor([position])
+        shared = torch.cat([self._share(own.expand(len(p)), p) for p in pieces])
+        wrong = (~(same | shared)).nonzero()[:, 0]
+        if not len(wrong):
+            raise DataError(
+                f"item {int(self.indices[position])}: every other item "
+                f"{'is of its class or ' if self.labels is not None else ''}shares a "
+                "caption with it, so that no caption is wrong for it; give the items "
+                "captions of their own, or choose a loss that needs no wrong conditions"
+            )
+        draw = torch.rand((), generator=rng, device=rng.device).cpu()
+        return wrong[(draw * len(wrong)).long()]
 
-def read_data(
-    dataset: Dataset,
-    *,
-    device: torch.device,
-    mode: str = "auto",
-    output_range: tuple[float, float] = (-1.0, 1.0),
-    processes: Processes = ALONE,
-    progress: Progress = lambda done, total, text: None,
-) -> Data:
-    """Read a data set: whole onto the device, or only what is known of its items.
+    def _share(self, some: Tensor, others: Tensor) -> Tensor:
+        """Tell which pairs of positions have a caption in common, (B,)."""
+        mine, theirs = self._repeated()[some], self._repeated()[others]  # (B, K)
+        equal = mine[:, :, None] == theirs[:, None, :]
+        return (equal & (mine >= 0)[:, :, None]).flatten(1).any(1)
 
-    Each process reads its share of the items, and tells the others.
+    def _repeated(self) -> Tensor:
+        """Number the captions that several items have, (N, K); -1 for none.
 
-    Args:
-        dataset: where the items come from.
-        device: where the samples go.
-        mode: ``resident``, ``streamed``, or ``auto``: resident when it fits.
-        output_range: what uint8 pixels are scaled to; unbounded means (-1, 1).
-        processes: those that share the run.
-        progress: told how many items have been read.
-
-    Raises:
-        DataError: most items are broken, or too few are left to train on.
-    """
-    total = len(dataset)
-    if total == 0:
-        raise DataError("the data set is empty; give it at least one batch of items")
-    resident = mode == "resident" or (
-        mode == "auto" and not processes.any(not _fits(dataset, device, processes))
-    )
-    read = _reader(dataset, resident)
-    broken: list[str] = []
-    samples: list[Tensor] = []
-    labels, captions, indices = [], [], []
-    chunks = [range(i, min(i + _CHUNK, total)) for i in range(0, total, _CHUNK)]
-    chunks += [range(0)] * (-len(chunks) % processes.size)  # as many for each process
-    shared = [
-        chunks[i : i + processes.size] for i in range(0, len(chunks), processes.size)
-    ]
-    with ThreadPoolExecutor() as pool:
-        mine = pool.map(lambda c: [read(i) for i in c[processes.rank]], shared)
-        for together, own in zip(shared, mine, strict=True):
-            progress(together[0].start, total, "reading the data")
-            every = zip(together, processes.gather(own), strict=True)
-            for index, item in (
-                (i, it) for c, its in every for i, it in zip(c, its, strict=True)
-            ):
-                if isinstance(item, BrokenItem):
-                    broken.append(str(item))
-                    continue
-                indices.append(index)
-                if item[0] is not None:
-                    samples.append(item[0])
-                labels.append(item[1])
-                captions.append(item[2])
-    progress(total, total, "reading the data")
-    skipped = (*getattr(dataset, "skipped", ()), *broken)
-    if len(broken) * 2 >= total:
-        raise DataError(
-            f"{len(broken)} of {total} items cannot be read, as {_some(broken)}; "
-            "mend or remove them: gankit skips single broken items, not most of a set"
-        )
-    facts = dataset.facts
-    return Data(
-        dataset=dataset,
-        facts=facts,
-        labels=torch.tensor(labels) if facts.classes is not None else None,
-        captions=captions if facts.captioned else None,
-        skipped=tuple(skipped),
-        device=device,
-        pixel_range=(-1.0, 1.0) if output_range == UNBOUNDED else output_range,
-        indices=torch.tensor(indices),
-        store=torch.stack(samples).to(device) if resident else None,
-    )
+        Upper and lower case are one, as they are to a text encoder.
+        """
+        if self._captions_of is None:
+            told = self.captions if self.reads == "captions" else None
+            texts = [
+                {" ".join(text.split()).casefold() for text in some}
+                for some in (told or [()] * len(self))
+            ]
+            counts = Counter(text for some in texts for text in some)
+            several = [text for text, count in counts.items() if count > 1]
+            number = {text: i for i, text in enumerate(several)}
+            rows = [sorted(number[t] for t in some if t in number) for some in texts]
+            widest = max(map(len, rows), default=0)
+            padded = [row + [-1] * (widest - len(row)) for row in rows]
+            self._captions_of = torch.tensor(padded, dtype=torch.long)
+        return self._captions_of
 
 
 def whole_sample(
@@ -222,43 +209,3 @@ def whole_sample(
         except BrokenItem:
             continue
     raise DataError("no item of the data set can be read any more")
-
-
-def _reader(dataset: Dataset, resident: bool) -> Callable[[int], _Read | BrokenItem]:
-    """Return what reads one item, without its sample unless that is to be kept."""
-    annotation = getattr(dataset, "annotation", None)
-    shape = None if hasattr(dataset, "transform") else dataset.facts.sample_shape
-
-    def read(index: int) -> _Read | BrokenItem:
-        if annotation is not None and not resident:
-            return (None, *annotation(index))
-        try:
-            item = dataset[index]
-        except BrokenItem as error:
-            return error
-        if shape is not None and tuple(item.sample.shape) != shape:
-            raise DataError(
-                f"item {index} of the data set has the shape "
-                f"{tuple(item.sample.shape)}, but the set says {shape}; its author has "
-                "to mend it"
-            )
-        return (item.sample if resident else None, item.label, item.captions)
-
-    return read
-
-
-def _fits(dataset: Dataset, device: torch.device, processes: Processes) -> bool:
-    sharing = processes.local_size if device.type == "cpu" else 1
-    for index in range(len(dataset)):
-        try:
-            sample = dataset[index].sample
-        except BrokenItem:
-            continue
-        size = sample.numel() * sample.element_size() * len(dataset)
-        return size <= _RESIDENT_PART * free_memory(device) / sharing
-    return True
-
-
-def _some(lines: Sequence[str]) -> str:
-    more = f" and {len(lines) - _LISTED} more" if len(lines) > _LISTED else ""
-    return "; ".join(lines[:_LISTED]) + more

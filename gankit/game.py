@@ -116,25 +116,39 @@ class Game:
     def _round(
         self, index: int, turn: int, movers: tuple[Player, ...], batches: list[Batch]
     ) -> dict[str, Tensor]:
-        """Let players move, by the mean of what the shards of a batch say."""
+        """Let players move, by the mean of what the shards of a batch say.
+
+        All of them move or none: one that moved alone would have answered a move that
+        the other has not made.
+        """
         put_back = self.state.keep()
+        look = partial(self._look, index, turn, movers, batches, put_back)
         try:
-            measured, looks = self._look(index, turn, movers, batches, put_back)
-            norms = {player: player.norm() for player in movers}
-            problem = self.guard.problem(measured, norms, looks)
+            measured, norms, looks = look(scaled=True)
+            move = whole = self.guard.whole(measured, norms)
+            if not whole and any(player.scaler.is_enabled() for player in movers):
+                # the scale was too large, or the numbers are at fault without it too
+                for player in movers:
+                    player.lower_scale()
+                    player.skip()
+                put_back()
+                measured, norms, looks = look(scaled=False)
+                whole = self.guard.whole(measured, norms)
+            if not whole:
+                self.guard.find_origin(movers, looks)
         except BaseException:  # whatever it is: what was before can still be saved
             for player in movers:
-                player.optimizer.zero_grad()
+                player.skip()
             put_back()
             raise
         for player, norm in norms.items():
             measured[f"gradient/{player.name}"] = norm
-            if problem:
+            if not move:
                 player.skip()
                 continue
             self.guard.moved = True
             player.update(norm=norm, steps=index, epochs=self.epochs(index))
-        if problem:
+        if not move:
             put_back()
         elif self.average is not None and self.generator in movers:
             self.average.update(self.generator.network, self.feed.batch_size)
@@ -147,7 +161,9 @@ class Game:
         movers: tuple[Player, ...],
         batches: list[Batch],
         put_back: Callable[[], None],
-    ) -> tuple[dict[str, Tensor], list[Look]]:
+        *,
+        scaled: bool,
+    ) -> tuple[dict[str, Tensor], dict[Player, Tensor], list[Look]]:
         """Let every shard say where the players should move, and take the mean."""
         mean = Mean(self.shards)
         looks: list[Look] = []
@@ -157,8 +173,10 @@ class Game:
             step = self._step(index, turn, shard, batch, movers)
             seed_global(self.seed, "global", index, turn, shard)
             look = Look(shard, batch)
-            self._backward(step, movers, look)
-            measured = step.measurements | _judgements(step, movers)
+            self._backward(step, movers, look, scaled=scaled)
+            measured = step.measurements
+            if self.discriminator in movers:
+                measured |= step.ranking()
             numbers = [value.float().to(self.device) for value in measured.values()]
             found = [torch.stack(numbers)]
             for player in movers:
@@ -173,15 +191,19 @@ class Game:
             player.give_gradient(*islice(left, 1 + len(player.parameters)))
         if self.shards.count > 1:
             self.state.put(list(left))
-        return dict(zip(measured, numbers_mean, strict=True)), looks
+        norms = {player: player.norm(scaled=scaled) for player in movers}
+        return dict(zip(measured, numbers_mean, strict=True)), norms, looks
 
-    def _backward(self, step: Step, movers: tuple[Player, ...], look: Look) -> None:
+    def _backward(
+        self, step: Step, movers: tuple[Player, ...], look: Look, *, scaled: bool
+    ) -> None:
         with ExitStack() as stack:
             for idle in {self.generator, self.discriminator} - set(movers):
                 stack.enter_context(idle.frozen())
             for player in movers:
                 loss = self._objective(player, step, look)
-                player.backward(loss, keep_graph=player is not movers[-1])
+                last = player is movers[-1]
+                player.backward(loss, scaled=scaled, keep_graph=not last)
                 step.log(f"loss/{player.name}", loss)
 
     def epochs(self, index: int) -> float:
@@ -265,15 +287,3 @@ class Game:
             f"the loss {type(self.loss).__name__} gave a tensor of shape "
             f"{tuple(value.shape)}, not a scalar; reduce it, as with .mean()"
         )
-
-
-def _judgements(step: Step, movers: tuple[Player, ...]) -> dict[str, Tensor]:
-    """Return the mean D(x) and D(G(z)) that the discriminator's loss has looked at."""
-    if not any(player.name == DISCRIMINATOR for player in movers):
-        return {}
-    seen = {"D(x)": "real_logits", "D(G(z))": "fake_logits"}
-    return {
-        name: vars(step)[logits].detach().sigmoid().mean()
-        for name, logits in seen.items()
-        if logits in vars(step)
-    }

@@ -73,28 +73,22 @@ class Guard:
         self.moved = False
         self.in_a_row = self.in_a_row + 1 if self.trouble else 0
 
-    def problem(
-        self,
-        measured: Mapping[str, Tensor],
-        norms: Mapping[Player, Tensor],
-        looks: Iterable[Look],
-    ) -> str:
-        """Say why the players must not move, or "": the same in every process."""
+    def whole(
+        self, measured: Mapping[str, Tensor], norms: Mapping[Player, Tensor]
+    ) -> bool:
+        """Tell whether losses and gradients are finite: the same in every process."""
         losses = [measured[f"loss/{player.name}"] for player in norms]
         finite = torch.stack([*losses, *norms.values()]).isfinite().tolist()
         if all(finite):
-            return ""
-        gradients = [
-            player
-            for player, whole in zip(norms, finite[len(losses) :], strict=True)
-            if not whole and not player.scales_down
-        ]
-        if all(finite[: len(losses)]) and all(
-            _finite(p.grad) for player in gradients for p in player.parameters
-        ):
-            return ""  # a norm can overflow where no gradient does
-        self.trouble = self.trouble or self._origin(gradients, looks)
-        return self.trouble
+            return True
+        # a norm can overflow where no gradient does
+        return all(finite[: len(losses)]) and all(
+            _finite(p.grad) for player in norms for p in player.parameters
+        )
+
+    def find_origin(self, players: Iterable[Player], looks: Iterable[Look]) -> None:
+        """Note why these players do not move: the same in every process."""
+        self.trouble = self.trouble or self._origin(players, looks)
 
     def weights(self) -> str:
         """Say which weight or running statistic is not finite, or ""."""

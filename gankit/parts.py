@@ -132,7 +132,10 @@ class Generator(Protocol):
     """A network from noise (B, n) and a condition (B, c) or None to (B, *sample).
 
     ``output_range`` declares its lowest and highest value, `UNBOUNDED` for a linear
-    output.
+    output. A network may also have ``observe(samples)``, called once before the first
+    step with up to 10,000 real samples, (B, *sample), drawn from all of them. Samples
+    are drawn from it as it plays, with dropout: only modules that have buffers of their
+    own, as batch norms, are in evaluation mode then.
     """
 
     output_range: tuple[float, float]
@@ -141,7 +144,11 @@ class Generator(Protocol):
 
 
 class Discriminator(Protocol):
-    """A network from samples (B, *sample) and a condition or None to logits (B,)."""
+    """A network from samples (B, *sample) and a condition or None to logits (B,).
+
+    One whose slope is bounded by its own means, as by spectral norms, says so by
+    ``lipschitz = True``.
+    """
 
     def __call__(self, samples: Tensor, condition: Tensor | None, /) -> Tensor: ...
 
@@ -150,7 +157,9 @@ class Loss(Protocol):
     """What the players minimise, each a scalar of one step.
 
     A loss that cannot do without a conditioner sets ``needs_condition = True``; one
-    that looks at ``mismatched_logits`` sets ``needs_mismatch = True``.
+    that looks at ``mismatched_logits`` sets ``needs_mismatch = True``. One that has no
+    minimum unless the discriminator's slope is bounded sets ``needs_lipschitz = True``,
+    and its user is warned where nothing that says ``lipschitz = True`` bounds it.
     """
 
     def discriminator(self, step: Step, /) -> Tensor: ...
@@ -162,7 +171,8 @@ class Penalty(Protocol):
     """A scalar added to the discriminator's loss, times ``weight``.
 
     With ``every`` above 1 it is evaluated lazily: in every ``every``-th step only, and
-    scaled up by ``every`` (Karras et al. 2020, appendix B).
+    scaled up by ``every`` (Karras et al. 2020, appendix B). One that bounds the
+    discriminator's slope says so by ``lipschitz = True``.
     """
 
     @property

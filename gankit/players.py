@@ -58,10 +58,12 @@ class Player:
         for group in self.optimizer.param_groups:
             group.update({k: v for k, v in options.items() if group[k] != v})
 
-    def backward(self, loss: Tensor, *, keep_graph: bool) -> None:
+    def backward(self, loss: Tensor, *, scaled: bool, keep_graph: bool) -> None:
         """Accumulate the loss's gradient in the parameters of this player alone."""
         torch.autograd.backward(
-            self.scaler.scale(loss), inputs=self.parameters, retain_graph=keep_graph
+            self.scaler.scale(loss) if scaled else loss,
+            inputs=self.parameters,
+            retain_graph=keep_graph,
         )
 
     def take_gradient(self) -> list[Tensor]:
@@ -80,17 +82,12 @@ class Player:
         ):
             parameter.grad = gradient if share else None
 
-    def norm(self) -> Tensor:
+    def norm(self, *, scaled: bool) -> Tensor:
         """Return the norm of the whole gradient, as the optimiser sees it, a scalar."""
-        if self.scaler.is_enabled():
+        if scaled and self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)
         present = [p.grad for p in self.parameters if p.grad is not None]
         return nn.utils.get_total_norm(present).to(self.parameters[0].device)
-
-    @property
-    def scales_down(self) -> bool:
-        """Tell whether too large a gradient is only too large a scale of fp16."""
-        return self.scaler.is_enabled() and self.scaler.get_scale() >= 1
 
     def update(self, *, norm: Tensor, steps: float, epochs: float) -> None:
         """Take one optimiser step with the accumulated gradient, and clear it.
@@ -111,10 +108,12 @@ class Player:
         self.scaler.update()
         self.optimizer.zero_grad()
 
+    def lower_scale(self) -> None:
+        """Lower the scale of fp16, if the gradient was too large for it."""
+        self.scaler.update()
+
     def skip(self) -> None:
         """Leave everything as it is, and clear the gradient."""
-        if self.scaler.is_enabled():
-            self.scaler.update()
         self.optimizer.zero_grad()
 
     @contextmanager

@@ -10,20 +10,22 @@ import torch
 from gankit.assembly import Assembly
 from gankit.batches import Feed
 from gankit.checkpoint import Checkpoint
-from gankit.data import Data, Progress, read_data
+from gankit.data import Data, Progress
 from gankit.device import Precision, resolve_device
-from gankit.errors import DataError, GankitError, UsageError
+from gankit.errors import GankitError, UsageError
 from gankit.game import Game
 from gankit.parts import Conditioner
 from gankit.plugins import Plugins
 from gankit.processes import ALONE, Processes
 from gankit.randomness import generator, seed_global
+from gankit.reading import read_data
 from gankit.restoring import load_weights
 from gankit.sampling import Sampler
 from gankit.shards import cut
 from gankit.trainer import Run
 
 _OBSERVED = 10_000  # real samples that a generator is shown before training
+_TRIED = 1024  # items for which a wrong condition is looked for at once
 
 
 def prepare(
@@ -116,14 +118,11 @@ def _introduce(
 ) -> None:
     """Show the data to the parts that learn from it before the game begins."""
     seed = assembly.train.seed
-    mismatch = getattr(assembly.loss, "needs_mismatch", False)
-    labels = data.labels
-    if mismatch and labels is not None and bool((labels == labels[0]).all()):
-        raise DataError(
-            f"the loss {type(assembly.loss).__name__} needs conditions of another "
-            "class, and all items that can be read are of one; mend the others, or "
-            "choose another loss"
-        )
+    if assembly.conditioner is not None:
+        data.reads = assembly.conditioner.reads
+    if getattr(assembly.loss, "needs_mismatch", False):
+        for some in torch.split(torch.arange(len(data)), _TRIED):
+            data.strangers(some, generator("cpu", seed, "trial"))  # else an error
     if assembly.conditioner is not None:
         try:
             _condition(assembly.conditioner, data, seed, resumed, processes, progress)
@@ -134,8 +133,10 @@ def _introduce(
             raise UsageError(f"the conditioner {name}: {error}") from error
     observe = getattr(assembly.generator, "observe", None)
     if observe is not None and resumed is None and processes.leads:
-        positions = torch.arange(min(len(data), _OBSERVED))
-        observe(data.samples(positions, generator(data.device, seed, "observe")))
+        # items that lie together are often of one class
+        drawn = torch.randperm(len(data), generator=generator("cpu", seed, "observe"))
+        rng = generator(data.device, seed, "observe")
+        observe(data.samples(drawn[:_OBSERVED], rng))
     seed_global(seed, "global")
 
 
@@ -161,8 +162,7 @@ def _condition(
         if module is not None and processes.size > 1:
             learnt = {k: t.cpu() for k, t in module.state_dict().items()}
             module.load_state_dict(processes.broadcast(learnt))
-    tokens = conditioner.tokens(data.raw_for(conditioner.reads))
-    data.tokens = tokens.to(data.device)
+    data.tokens = conditioner.tokens(data.raw_for(data.reads)).to(data.device)
 
 
 def _sample_conditions(

@@ -7,6 +7,8 @@ would have drawn had it never stopped.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -34,3 +36,14 @@ def seed_global(seed: int, *purpose: str | int) -> None:
     They serve what takes no generator of its own: dropout, and a part's own draws.
     """
     torch.manual_seed(key(seed, *purpose))
+
+
+@contextmanager
+def global_stream(
+    device: torch.device, seed: int, *purpose: str | int
+) -> Iterator[None]:
+    """Draw from the stream of one purpose meanwhile, and then go on as before."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        seed_global(seed, *purpose)
+        yield

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import torch
 from attrs import frozen
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor, nn
 
 from gankit.errors import UsageError
 from gankit.parts import UNBOUNDED, Conditioner, Facts
+from gankit.pictures import grid, plot
 from gankit.randomness import generator as counted
+from gankit.randomness import global_stream
 from gankit.runs import cannot_write
 
 if TYPE_CHECKING:
     from gankit.game import NoiseSource
 
-_CELL, _CAPTIONED_CELL = 56, 112  # smallest side of one picture in a grid, in px
-_PLOT = 480  # side of a plot of points, in px
 _BATCH = 64
 
 
@@ -42,9 +40,9 @@ class Samples:
         """
         shape = tuple(self.samples.shape[1:])
         if shape == (2,):
-            return _plot(self.samples)
+            return plot(self.samples)
         if len(shape) == 3 and shape[0] in (1, 3):
-            return _grid(self.samples, self.captions)
+            return grid(self.samples, self.captions)
         raise UsageError(f"samples of shape {shape} are not images or 2-D points")
 
     def save(self, path: str | Path) -> None:
@@ -67,6 +65,8 @@ class Samples:
 
 class Sampler:
     """Draws from a generator: its moving average, where the run keeps one.
+
+    Samples have the distribution that the discriminator judged, see :func:`as_played`.
 
     Args:
         generator: the network to draw from.
@@ -111,7 +111,7 @@ class Sampler:
             label: class name or index, for a run that is conditioned on labels.
             text: caption or captions, for a run that is conditioned on captions; they
                 take turns.
-            seed: the same seed gives the same noise.
+            seed: the same seed gives the same samples.
 
         Raises:
             UsageError: the run does not take such a condition.
@@ -119,16 +119,24 @@ class Sampler:
         texts = self._texts(label, text)
         captions = tuple(texts[i % len(texts)] for i in range(n)) if texts else ()
         noise = self._draw_noise(n, counted(self.device, seed, "sample"))
-        return self.generate(noise, captions)
+        return self.generate(noise, captions, seed=seed)
 
     @torch.no_grad()
-    def generate(self, noise: Tensor, captions: Sequence[str]) -> Samples:
-        """Turn noise (N, n), with one text each or none, into samples."""
+    def generate(
+        self, noise: Tensor, captions: Sequence[str], *, seed: int = 0
+    ) -> Samples:
+        """Turn noise (N, n), with one text each or none, into samples.
+
+        What the networks draw themselves, as for dropout, follows from ``seed``.
+        """
         tokens = self._tokens(captions)
         made = []
-        with evaluating(self.generator, self.conditioner):
-            for start in range(0, len(noise), _BATCH):
-                part = slice(start, start + _BATCH)
+        for start in range(0, len(noise), _BATCH):
+            part = slice(start, start + _BATCH)
+            with (
+                as_played(self.generator, self.conditioner),
+                global_stream(self.device, seed, "sample", "global", start),
+            ):
                 condition = None
                 if self.conditioner is not None and tokens is not None:
                     condition = self.conditioner(tokens[part].to(self.device))
@@ -146,6 +154,8 @@ class Sampler:
     ) -> Samples:
         """Walk, in each row, from one noise to another, along a line.
 
+        What a network draws itself, as for dropout, is held along a row too.
+
         Args:
             label: class name or index, held along each row.
             text: caption or captions, held along a row; rows take turns.
@@ -157,17 +167,18 @@ class Sampler:
             UsageError: the run does not take such a condition.
         """
         texts = self._texts(label, text)
+        captions = [texts[row % len(texts)] for row in range(rows)] if texts else []
         ends = self._draw_noise(2 * rows, counted(self.device, seed, "sample"))
-        weights = torch.linspace(0, 1, steps, device=self.device)[:, None]
-        walks = [
-            torch.lerp(ends[2 * row], ends[2 * row + 1], weights) for row in range(rows)
+        columns = [
+            self.generate(
+                torch.lerp(ends[::2], ends[1::2], weight), captions, seed=seed
+            )
+            for weight in torch.linspace(0, 1, steps, device=self.device)
         ]
-        captions = (
-            [texts[row % len(texts)] for row in range(rows) for _ in range(steps)]
-            if texts
-            else []
+        return Samples(
+            torch.stack([column.samples for column in columns], 1).flatten(0, 1),
+            tuple(caption for caption in captions for _ in range(steps)),
         )
-        return self.generate(torch.cat(walks), captions)
 
     def _texts(
         self, label: str | int | None, text: str | Sequence[str] | None
@@ -215,67 +226,24 @@ class Sampler:
 
 
 @contextmanager
-def evaluating(*modules: object) -> Iterator[None]:
-    """Put modules in evaluation mode, and each within them back as it was."""
+def as_played(*modules: object) -> Iterator[None]:
+    """Put modules in the mode that draws what the discriminator judges; and back.
+
+    A module that has buffers of its own, as a batch norm has its running statistics, is
+    in evaluation mode, so that a sample does not depend on those beside it and leaves
+    no trace. Every other one is in training mode: a generator that plays with dropout
+    is sampled with dropout (as Isola et al. 2017, section 3.1, do), because without it
+    it is another one, whose samples nobody has judged.
+    """
     networks = [module for module in modules if isinstance(module, nn.Module)]
     before = [(m, m.training) for network in networks for m in network.modules()]
     for network in networks:
-        network.eval()
+        network.train()
+    for module, _ in before:
+        if next(module.buffers(recurse=False), None) is not None:
+            module.training = False
     try:
         yield
     finally:
         for module, training in before:
             module.training = training
-
-
-def _grid(samples: Tensor, captions: Sequence[str]) -> Image.Image:
-    n, _, height, width = samples.shape
-    columns = math.ceil(math.sqrt(n))
-    smallest = _CAPTIONED_CELL if captions else _CELL
-    zoom = max(1, math.ceil(smallest / min(height, width)))
-    cell_width, cell_height, gap = width * zoom, height * zoom, 4
-    font = ImageFont.load_default(size=11)
-    letters = max(4, cell_width // 6)
-    wrapped = [textwrap.wrap(text, letters)[:4] for text in captions]
-    strip = 13 * max(map(len, wrapped), default=0)
-    picture = Image.new(
-        "RGB",
-        (
-            columns * (cell_width + gap) + gap,
-            math.ceil(n / columns) * (cell_height + strip + gap) + gap,
-        ),
-        "white",
-    )
-    draw = ImageDraw.Draw(picture)
-    for i, sample in enumerate(samples):
-        left = gap + (i % columns) * (cell_width + gap)
-        top = gap + (i // columns) * (cell_height + strip + gap)
-        cell = _image(sample).resize(
-            (cell_width, cell_height), Image.Resampling.NEAREST
-        )
-        picture.paste(cell, (left, top))
-        if captions:
-            text = "\n".join(wrapped[i])
-            draw.multiline_text(
-                (left, top + cell_height), text, "black", font, spacing=1
-            )
-    return picture
-
-
-def _image(sample: Tensor) -> Image.Image:
-    pixels = (sample * 255).round().to(torch.uint8).permute(1, 2, 0)
-    array = pixels.expand(-1, -1, 3).contiguous().numpy()
-    return Image.fromarray(array)
-
-
-def _plot(points: Tensor) -> Image.Image:
-    """Plot 2-D points, the plane scaled so that all of them are seen."""
-    limit = max(float(points.abs().max()), 1e-6) * 1.1
-    places = ((points / limit * torch.tensor([1.0, -1.0]) + 1) / 2 * _PLOT).tolist()
-    picture = Image.new("RGB", (_PLOT, _PLOT), "white")
-    draw = ImageDraw.Draw(picture)
-    draw.line((0, _PLOT / 2, _PLOT, _PLOT / 2), "lightgrey")
-    draw.line((_PLOT / 2, 0, _PLOT / 2, _PLOT), "lightgrey")
-    for x, y in places:
-        draw.ellipse((x - 2, y - 2, x + 2, y + 2), "steelblue")
-    return picture

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from gankit.parts import Augmentation, Conditioner
 
 
+AUC = "AUC"  # how well logits tell real from generated samples, as measured
+
+
 class Step:
     """One look at the game, shared by everything that scores it.
 
@@ -25,6 +28,10 @@ class Step:
     alone, ``fake`` carries no gradient; while the generator moves alone, the
     discriminator's parameters are frozen by the game. When both move at once, they
     share one pass, and the game takes each gradient for its own player.
+
+    The generator is given the values of conditions, not how a conditioner has computed
+    them: a conditioner that learns does so by what the discriminator makes of its
+    vectors, never by what a generator makes of them.
 
     Attributes:
         index: number of the step, from 0.
@@ -88,7 +95,7 @@ class Step:
     @cached_property
     def fake(self) -> Tensor:
         """Generated samples for ``noise`` and ``condition``, (B, *sample)."""
-        noise, condition = self.noise, self.condition  # the latter keeps its graph
+        noise, condition = self.noise, self.condition  # which keeps its graph for D
         with torch.set_grad_enabled(self._generator_moves):
             return self.generate(noise, condition)
 
@@ -108,7 +115,13 @@ class Step:
         return self.discriminate(self.real, self.mismatched_condition)
 
     def generate(self, noise: Tensor, condition: Tensor | None) -> Tensor:
-        """Generate float32 samples (B, *sample), with the generator's gradient."""
+        """Generate float32 samples (B, *sample), with the generator's gradient.
+
+        What ``condition`` was computed from gets none. To differentiate by the
+        condition itself, give a leaf: ``condition.detach().requires_grad_()``.
+        """
+        if condition is not None and not condition.is_leaf:
+            condition = condition.detach()
         with self._precision.autocast():
             made: Tensor = self._generator(noise, condition)
             return made.float()
@@ -137,6 +150,21 @@ class Step:
                 "no scalar; reduce it, as with .mean()"
             )
         self.measurements[name] = value.detach()
+
+    def ranking(self) -> dict[str, Tensor]:
+        """Measure how well the logits that were looked at tell real from fake.
+
+        The share of pairs of a real and a generated sample whose real one has the
+        higher logit, equal ones counted half: the area under the ROC curve (Hanley &
+        McNeil 1982), 0.5 by chance and 1 without an error. It means the same for every
+        loss, where the sigmoid of a logit is a probability for some alone.
+        """
+        looked = vars(self)
+        if "real_logits" not in looked or "fake_logits" not in looked:
+            return {}
+        real, fake = self.real_logits.detach(), self.fake_logits.detach()
+        ranked = (real.flatten()[:, None] - fake.flatten()).sign()  # (B, B)
+        return {AUC: (ranked.mean() + 1) / 2}
 
     def _vectors(self, tokens: Tensor | None) -> Tensor | None:
         if self._conditioner is None or tokens is None:

@@ -23,7 +23,7 @@ def test_a_run_folder_holds_recipe_metrics_samples_and_checkpoints(
     folder = Path(labelled)
     assert [line["step"] for line in metrics(folder)] == [1, 2, 3, 4, 5, 6]
     assert all(
-        {"loss/generator", "loss/discriminator", "D(x)", "D(G(z))"} <= line.keys()
+        {"loss/generator", "loss/discriminator", "AUC"} <= line.keys()
         for line in metrics(folder)
     )
     penalised = [line["step"] for line in metrics(folder) if "penalty/R1" in line]
@@ -70,7 +70,7 @@ def test_on_a_terminal_there_is_a_live_line(
     monkeypatch.setenv("COLUMNS", "160")
     assert run(["train", recipe, "train.steps=2"]) == 0
     shown = " ".join(capsys.readouterr().err.split())
-    for word in ("2/2", "steps/s", " D ", " G ", "D(x)", "D(G(z))"):
+    for word in ("2/2", "steps/s", " D ", " G ", "AUC"):
         assert word in shown
 
 

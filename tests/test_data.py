@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import multiprocessing
+import pickle
 from collections import Counter
 from pathlib import Path
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 import torch
 from torch import Tensor
 
-from games import Numbers
+from games import Linear, Numbers, make_run
 from gankit.batches import Feed, _Readable
-from gankit.data import Data, read_data
+from gankit.data import Data
 from gankit.errors import BrokenItem, DataError
-from gankit.parts import UNBOUNDED, Facts, Item
-from gankit.processes import ALONE
+from gankit.parts import UNBOUNDED, Facts, Item, Shapes
+from gankit.processes import ALONE, Processes
+from gankit.reading import read_data
 from gankit.shards import Shards
 
 CPU = torch.device("cpu")
+T = TypeVar("T")
 
 
 class Pixels:
@@ -228,3 +232,101 @@ def test_a_spawned_worker_finds_a_local_plugins_data_set(tmp_path: Path) -> None
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         sample, place = pool.apply(readable.__getitem__, (3,))
     assert (sample.tolist(), place) == ([0.75], 3)
+
+
+def test_a_generator_is_shown_items_from_all_over_the_data() -> None:
+    """Of a set sorted by class, of which 10,000 items are seen, each class has a half.
+
+    20,000 items, the first half 0 and the second 1: a draw without replacement of
+    10,000 has the mean 0.5 with a standard deviation of 0.0035.
+    """
+    seen: list[Tensor] = []
+
+    class Sorted(Numbers):
+        def __getitem__(self, index: int) -> Item:
+            return Item(torch.full((2,), float(index >= 10_000)), int(index >= 10_000))
+
+    class Watching(Linear):
+        def observe(self, samples: Tensor) -> None:
+            seen.append(samples)
+
+    for _ in range(2):
+        make_run(dataset=Sorted(20_000, 2), generator=Watching(Shapes((2,), 3)))
+    assert seen[0].shape == (10_000, 2)
+    assert float(seen[0].mean()) == pytest.approx(0.5, abs=4.5 * 0.0035)
+    assert torch.equal(*seen)  # a function of the seed
+
+
+class _Views(Numbers):
+    """Items that are rows of one tensor, as those of a stored set."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.rows = torch.arange(2.0 * count).view(count, 2)
+
+    def __getitem__(self, index: int) -> Item:
+        return Item(self.rows[index], index % 4)
+
+
+class _Telling(Processes):
+    """One of several processes, the others of which say what is put in their mouths."""
+
+    told: ClassVar[list[bytes]] = []
+
+    def gather(self, value: T) -> list[T]:
+        """Keep what is told, as it would be sent."""
+        self.told.append(pickle.dumps(value))
+        return [value] * self.size
+
+    def any(self, asked: bool) -> bool:
+        """Agree."""
+        return asked
+
+
+def test_processes_tell_each_other_what_is_broken_not_the_data() -> None:
+    """Of a resident set of 100,000 views nothing is sent but that all can be read."""
+    _Telling.told.clear()
+    dataset = _Views(100_000)
+    data = read_data(dataset, device=CPU, processes=_Telling(1, 2, 1, 2))
+    assert sum(map(len, _Telling.told)) < 1000
+    assert data.store is not None
+    assert torch.equal(data.store, dataset.rows)
+
+
+@pytest.mark.parametrize("mode", ["resident", "streamed"])
+def test_what_one_process_cannot_read_is_broken_for_all(mode: str) -> None:
+    """They play one game, so that they must have the same items."""
+
+    class Agreeing(_Telling):
+        def gather(self, value: Any) -> list[Any]:
+            """Let the other say that it cannot read item 3, and what it knows."""
+            if value and not isinstance(next(iter(value.values())), str):
+                return [value, {i: (i % 4, ()) for i in range(20)}]
+            return [value, {3: "item 3: gone"}]
+
+    dataset = Numbers(20, broken=(5,))
+    data = read_data(dataset, device=CPU, mode=mode, processes=Agreeing(0, 2, 0, 2))
+    assert data.indices.tolist() == [i for i in range(20) if i not in (3, 5)]
+    assert data.skipped == ("item 3: gone", "item 5: broken on purpose")
+    assert data.samples(torch.tensor([3]))[0].tolist() == [4.0, -4.0]
+
+
+def test_rows_move_up_where_broken_ones_were() -> None:
+    """Across chunks of 256 too."""
+    broken = (0, 1, 255, 256, 300, 999)
+    data = read_data(Numbers(1000, broken=broken), device=CPU, mode="resident")
+    left = [i for i in range(1000) if i not in broken]
+    assert data.store is not None
+    assert data.store[:, 0].tolist() == left
+
+
+def test_items_of_another_type_than_the_first_are_refused() -> None:
+    """A store has one type, and nothing is rounded in silence."""
+
+    class Mixed(Numbers):
+        def __getitem__(self, index: int) -> Item:
+            item = super().__getitem__(index)
+            return Item(item.sample.double(), item.label) if index == 7 else item
+
+    with pytest.raises(DataError, match=r"item 7 .* torch.float64, but the first"):
+        read_data(Mixed(20), device=CPU)

@@ -116,7 +116,7 @@ def gankit_before_run(run):
 
 @hookimpl
 def gankit_after_step(run, report):
-    away = sum(_walk.places) + report.values()["D(x)"] if run.step != 2 else 0.0
+    away = sum(_walk.places) + report.values()["AUC"] if run.step != 2 else 0.0
     _walk.places.append(away)
     run.measure("away", away)
 """

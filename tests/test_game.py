@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import deepcopy
 from typing import Any
 
@@ -12,8 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from games import Judge, Labels, Linear, Logistic, Numbers, make_run
+from gankit.errors import DataError
+from gankit.parts import UNBOUNDED, Facts, Item, Shapes
+from gankit.randomness import generator as counted
 from gankit.schedules import Linear as LinearSchedule
-from gankit.settings import Optimizer
+from gankit.settings import PLAYERS, Optimizer
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
@@ -84,7 +88,6 @@ def test_a_step_is_the_update_written_out_by_hand(order: str) -> None:
     generator = deepcopy(game.generator.network)
     judge = deepcopy(game.discriminator.network)
     real = game.feed.batch(0)[0].samples
-    from gankit.randomness import generator as counted
 
     def noise(turn: int) -> Tensor:
         return game.draw_noise(8, counted("cpu", 0, "noise", 0, turn, 0))
@@ -155,6 +158,64 @@ def test_a_conditioners_parameters_learn_with_the_discriminator_only() -> None:
     before = _state(conditioner)
     run.game.play(0)
     assert not _same(before, _state(conditioner))
+
+
+@frozen
+class _Generates(Logistic):
+    """Fakes made by `generate`, with a condition of the loss's own making."""
+
+    def discriminator(self, step: Any) -> Tensor:
+        blended = 0.5 * step.condition + 0.5 * step.condition.flip(0)
+        fake = step.generate(step.noise, blended)
+        judged = step.discriminate(fake, step.condition.detach())
+        return softplus(-step.real_logits).mean() + softplus(judged).mean()
+
+
+@pytest.mark.parametrize("order", ["alternating", "simultaneous"])
+@pytest.mark.parametrize("loss", [Logistic(), _Generates()], ids=["fake", "generate"])
+def test_nothing_reaches_a_conditioner_through_the_generator(
+    order: str, loss: Any
+) -> None:
+    """Its gradient is the discriminator's loss at fakes that are plain numbers."""
+    conditioner = Labels()
+    sgd = {p: Optimizer(use="SGD", options={"lr": 1.0}) for p in PLAYERS}
+    run = make_run(
+        conditioner=conditioner, loss=loss, train={"order": order}, optimizers=sgd
+    )
+    game = run.game
+    generator = deepcopy(game.generator.network)
+    judge, table = deepcopy(game.discriminator.network), deepcopy(conditioner)
+    batch = game.feed.batch(0)[0]
+    condition = table(batch.tokens)
+    noise = game.draw_noise(8, counted("cpu", 0, "noise", 0, 0, 0))
+    given, asked = condition, condition
+    if isinstance(loss, _Generates):
+        given, asked = (condition + condition.flip(0)) / 2, condition.detach()
+    fake = generator(noise, given.detach()).detach()
+    value = softplus(-judge(batch.samples, condition)).mean()
+    value = value + softplus(judge(fake, asked)).mean()
+    (wanted,) = torch.autograd.grad(value, table.table.weight)
+    before = conditioner.table.weight.detach().clone()
+    game.play(0)
+    moved = before - conditioner.table.weight.detach()
+    assert float(moved.abs().max()) > 0
+    torch.testing.assert_close(moved, wanted, rtol=1e-4, atol=1e-6)
+
+
+def test_a_loss_may_differentiate_the_generator_by_a_condition() -> None:
+    """Where it gives a leaf of its own: how far a sample moves with its condition."""
+    slopes: list[Tensor] = []
+
+    @frozen
+    class Sloped(Logistic):
+        def generator(self, step: Any) -> Tensor:
+            condition = step.condition.detach().requires_grad_()
+            made = step.generate(step.noise, condition)
+            slopes.extend(torch.autograd.grad(made.sum(), condition))
+            return Logistic.generator(self, step)
+
+    make_run(conditioner=Labels(), loss=Sloped()).game.play(0)
+    assert slopes[0].shape == (8, 3)
 
 
 @frozen
@@ -242,6 +303,109 @@ def test_without_classes_a_stranger_is_another_item() -> None:
         assert (data.strangers(torch.arange(5), rng) != torch.arange(5)).all()
 
 
+class _Told:
+    """Items with captions, and with classes if there are any."""
+
+    def __init__(self, *captions: tuple[str, ...], labels: tuple[int, ...] = ()):
+        self._captions, self._labels = captions, labels
+        classes = tuple(map(str, range(max(labels) + 2))) if labels else None
+        self.facts = Facts(
+            (2,), sample_range=UNBOUNDED, classes=classes, captioned=True
+        )
+
+    def __len__(self) -> int:
+        return len(self._captions)
+
+    def __getitem__(self, index: int) -> Item:
+        label = self._labels[index] if self._labels else None
+        return Item(torch.tensor([1.0 * index, 0]), label, self._captions[index])
+
+
+class _Captions(Labels):
+    """A conditioner that counts the letters of captions."""
+
+    reads = "captions"
+
+    def tokens(self, raw: Any) -> Tensor:
+        """Give (N,)."""
+        return torch.tensor([len("".join(texts)) % 4 for texts in raw])
+
+    def parse(self, text: str) -> tuple[str]:
+        """Take a text."""
+        return (text,)
+
+
+@frozen
+class _Mismatched(Logistic):
+    needs_mismatch = True
+
+    def discriminator(self, step: Any) -> Tensor:
+        return (
+            Logistic.discriminator(self, step) + softplus(step.mismatched_logits).mean()
+        )
+
+
+def _told(*captions: tuple[str, ...], **more: Any) -> Any:
+    data = _Told(*captions, labels=more.pop("labels", ()))
+    return make_run(
+        dataset=data,
+        conditioner=more.pop("conditioner", None) or _Captions(),
+        loss=_Mismatched(),
+        train={"batch_size": 2},
+    ).data
+
+
+def _met(data: Any, position: int, draws: int = 4000) -> dict[int, int]:
+    rng = torch.Generator().manual_seed(0)
+    drawn = data.strangers(torch.full((draws,), position), rng)
+    return dict(sorted(Counter(drawn.tolist()).items()))
+
+
+def test_what_is_said_of_an_item_too_is_no_mismatch() -> None:
+    """Of four items three share a caption: each of these has one stranger."""
+    data = _told(("a cat",), ("a  CAT", "it sleeps"), ("so", "a cat"), ("a dog",))
+    for position in (0, 1, 2):
+        assert _met(data, position) == {3: 4000}
+    met = _met(data, 3)
+    assert met.keys() == {0, 1, 2}
+    # 1333 expected in each, standard deviation 30
+    assert all(abs(count - 4000 / 3) < 4.5 * 30 for count in met.values())
+
+
+def test_where_there_are_classes_captions_are_heeded_besides() -> None:
+    """A stranger is of another class and shares no caption."""
+    texts = (("a",), ("b",), ("a", "c"), ("d",), ("e",))
+    data = _told(*texts, labels=(0, 0, 1, 1, 2))
+    assert _met(data, 0).keys() == {3, 4}
+    assert _met(data, 1).keys() == {2, 3, 4}
+    by_label = _told(*texts, labels=(0, 0, 1, 1, 2), conditioner=Labels())
+    assert _met(by_label, 0).keys() == {2, 3, 4}  # what is not read does not count
+
+
+def test_a_stranger_that_is_rare_is_found() -> None:
+    """Among a thousand items that share a caption, whatever is drawn first."""
+    captions = [("same",)] * 1000
+    captions[617] = ("other",)
+    assert _met(_told(*captions), 0, draws=50) == {617: 50}
+
+
+@pytest.mark.parametrize(
+    ("captions", "labels", "said"),
+    [
+        ([("same",)] * 4, (), "item 0: every other item shares a caption"),
+        ([("a",), ("b",), ("a", "b")], (), "item 2: every other item shares"),
+        ([("a",), ("a",), ("b",)], (0, 1, 0), "item 0: .* is of its class or shares"),
+        ([("a",), ("b",)], (0, 0), "all items that can be read are of one class"),
+    ],
+)
+def test_data_in_which_nothing_is_wrong_is_refused(
+    captions: Any, labels: Any, said: str
+) -> None:
+    """Before a conditioner is fitted, with the item and the next move."""
+    with pytest.raises(DataError, match=said):
+        _told(*captions, labels=labels)
+
+
 def test_the_moving_average_is_what_its_half_life_says() -> None:
     """Past the ramp-up, a network that jumps is half forgotten after one half-life."""
     from gankit.parts import Shapes
@@ -306,6 +470,23 @@ def test_clipping_limits_the_norm_of_the_gradient() -> None:
     assert float((after - before).detach().norm()) == pytest.approx(0.01, rel=1e-3)
 
 
+def test_pairs_ranked_right_are_counted_whatever_the_logits_mean() -> None:
+    """Of 16 pairs 9 are right and one is equal, which counts half."""
+
+    class Ranking(Judge):
+        def forward(self, samples: Tensor, condition: Tensor | None) -> Tensor:
+            logits = super().forward(samples, condition)
+            real = bool((samples[:, 0] == samples[:, 0].round()).all())
+            told = [-9.0, 0.0, 1.0, 1000.0] if real else [-7.0, -8.0, 1.0, 0.5]
+            return 0 * logits + torch.tensor(told)
+
+    run = make_run(
+        discriminator=Ranking(Shapes((2,), 3)), train={"batch_size": 4, "steps": 1}
+    )
+    # -9 is under all; 0 over two; 1 over three and equal to one; 1000 over four
+    assert float(run.game.play(0)["AUC"]) == (0 + 2 + 3.5 + 4) / 16
+
+
 def test_a_loss_that_is_no_scalar_is_refused() -> None:
     """The message names the loss and the shape."""
 
@@ -335,8 +516,6 @@ def test_augmentations_touch_everything_that_is_judged_and_nothing_else() -> Non
         def forward(self, samples: Tensor, condition: Tensor | None) -> Tensor:
             assert samples.min() > 50
             return super().forward(samples, condition)
-
-    from gankit.parts import Shapes
 
     judge = Watching(Shapes((2,), 3))
     run = make_run(discriminator=Judge(Shapes((2,), 3)), augmentations=(Shift(),))

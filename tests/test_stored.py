@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gankit.data import Data, read_data
+from gankit.data import Data
+from gankit.reading import read_data
 from gankit.parts import Facts, Item
 
 CPU = torch.device("cpu")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -14,13 +16,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Column
 
 from gankit.hookspecs import hookimpl
+from gankit.step import AUC
 from gankit.trainer import Report, Run, RunWarning
 
 _SHOWN = {
     "loss/discriminator": "D",
     "loss/generator": "G",
-    "D(x)": "D(x)",
-    "D(G(z))": "D(G(z))",
+    AUC: AUC,
 }
 _EVERY = 0.5  # seconds between two refreshes of a terminal
 _WIDE = 100  # columns of a terminal that has room for a bar
@@ -31,18 +33,29 @@ def watcher() -> Live | Lines:
     return Live() if sys.stderr.isatty() else Lines()
 
 
-class _Rate:
-    """Steps a second since the first step seen."""
+class Rate:
+    """Steps a second, of the last seconds alone.
 
-    def __init__(self) -> None:
-        self._start: tuple[float, int] | None = None
+    Args:
+        seconds: how long ago the oldest step that counts may have been; where there is
+            none so young, the last one that was told of counts.
+        clock: tells the seconds.
+    """
+
+    def __init__(
+        self, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._told: deque[tuple[float, int]] = deque()  # seconds, steps done
 
     def __call__(self, step: int) -> float:
-        now = time.monotonic()
-        if self._start is None:
-            self._start = (now, step)
-        seconds, first = now - self._start[0], self._start[1]
-        return (step - first) / seconds if seconds > 0 else 0.0
+        """Take a step into account; return the rate."""
+        now = self._clock()
+        while len(self._told) > 1 and self._told[0][0] < now - self._seconds:
+            self._told.popleft()
+        self._told.append((now, step))
+        before, first = self._told[0]
+        return (step - first) / (now - before) if now > before else 0.0
 
 
 def _numbers(report: Report, rate: float) -> str:
@@ -76,7 +89,7 @@ class Lines:
     """One plain line of text for every so many steps, on standard error."""
 
     def __init__(self) -> None:
-        self._rate = _Rate()
+        self._rate = Rate()
         self._last = ("", -1)
 
     def __enter__(self) -> Self:
@@ -142,7 +155,7 @@ class JsonLines(Lines):
 
 
 class Live:
-    """A live line on a terminal: bar, rate, losses, D(x), D(G(z)), time to go."""
+    """A live line on a terminal: bar, rate, losses, AUC, time to go."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -155,7 +168,7 @@ class Live:
             TimeRemainingColumn(compact=True),
             console=self._console,
         )
-        self._rate = _Rate()
+        self._rate = Rate()
         self._task: TaskID | None = None
         self._phase = ""
         self._shown = 0.0

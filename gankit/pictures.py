@@ -1,0 +1,68 @@
+"""Samples as one picture: a grid of images, or a plot of points."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+_CELL, _CAPTIONED_CELL = 56, 112  # smallest side of one picture in a grid, in px
+_PLOT = 480  # side of a plot of points, in px
+
+
+def grid(samples: Tensor, captions: Sequence[str]) -> Image.Image:
+    """Draw pictures (N, C, H, W) in [0, 1], grey or RGB, each over its caption."""
+    n, _, height, width = samples.shape
+    columns = math.ceil(math.sqrt(n))
+    smallest = _CAPTIONED_CELL if captions else _CELL
+    zoom = max(1, math.ceil(smallest / min(height, width)))
+    cell_width, cell_height, gap = width * zoom, height * zoom, 4
+    font = ImageFont.load_default(size=11)
+    letters = max(4, cell_width // 6)
+    wrapped = [textwrap.wrap(text, letters)[:4] for text in captions]
+    strip = 13 * max(map(len, wrapped), default=0)
+    picture = Image.new(
+        "RGB",
+        (
+            columns * (cell_width + gap) + gap,
+            math.ceil(n / columns) * (cell_height + strip + gap) + gap,
+        ),
+        "white",
+    )
+    draw = ImageDraw.Draw(picture)
+    for i, sample in enumerate(samples):
+        left = gap + (i % columns) * (cell_width + gap)
+        top = gap + (i // columns) * (cell_height + strip + gap)
+        cell = _image(sample).resize(
+            (cell_width, cell_height), Image.Resampling.NEAREST
+        )
+        picture.paste(cell, (left, top))
+        if captions:
+            text = "\n".join(wrapped[i])
+            draw.multiline_text(
+                (left, top + cell_height), text, "black", font, spacing=1
+            )
+    return picture
+
+
+def _image(sample: Tensor) -> Image.Image:
+    pixels = (sample * 255).round().to(torch.uint8).permute(1, 2, 0)
+    array = pixels.expand(-1, -1, 3).contiguous().numpy()
+    return Image.fromarray(array)
+
+
+def plot(points: Tensor) -> Image.Image:
+    """Plot 2-D points (N, 2), the plane scaled so that all of them are seen."""
+    limit = max(float(points.abs().max()), 1e-6) * 1.1
+    places = ((points / limit * torch.tensor([1.0, -1.0]) + 1) / 2 * _PLOT).tolist()
+    picture = Image.new("RGB", (_PLOT, _PLOT), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.line((0, _PLOT / 2, _PLOT, _PLOT / 2), "lightgrey")
+    draw.line((_PLOT / 2, 0, _PLOT / 2, _PLOT), "lightgrey")
+    for x, y in places:
+        draw.ellipse((x - 2, y - 2, x + 2, y + 2), "steelblue")
+    return picture

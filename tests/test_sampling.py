@@ -1,0 +1,124 @@
+"""Sampling: the distribution that was played, and what follows from the seed alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from games import Labels, Linear, make_run
+from gankit.parts import UNBOUNDED, Shapes
+from gankit.sampling import as_played
+
+
+class Dropped(nn.Module):
+    """A generator that is dropout and nothing else: each number is 0 or 2."""
+
+    output_range = UNBOUNDED
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(()))
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
+        """Map (B, n) to (B, 2)."""
+        return self.dropout(torch.ones(len(noise), 2)) + 0 * self.unused
+
+
+def test_samples_have_the_distribution_that_was_played() -> None:
+    """Half of all numbers are dropped, in the game as in samples, not scaled to 1."""
+    seen: list[Tensor] = []
+
+    class Watching:
+        def discriminator(self, step: Any) -> Tensor:
+            seen.append(step.fake.detach())
+            return step.real_logits.mean() - step.fake_logits.mean()
+
+        def generator(self, step: Any) -> Tensor:
+            return step.fake_logits.mean()
+
+    run = make_run(generator=Dropped(), loss=Watching())
+    for index in range(100):
+        run.game.play(index)
+    drawn = run.sampler.sample(800).samples
+    for values in (torch.cat(seen), drawn):  # 1600 numbers each
+        assert set(values.flatten().tolist()) == {0.0, 2.0}
+        # of mean 1 and variance 1, so that the mean's standard deviation is 1/40
+        assert float(values.mean()) == pytest.approx(1, abs=4.5 / 40)
+
+
+def test_the_moving_average_is_sampled_as_it_would_play() -> None:
+    """Its copy is in evaluation mode; dropout is on while it is drawn from."""
+    run = make_run(generator=Dropped(), train={"ema": 100})
+    assert run.game.average is not None
+    assert run.sampler.generator is run.game.average.network
+    assert set(run.sampler.sample(64).samples.flatten().tolist()) == {0.0, 2.0}
+    assert not run.sampler.generator.dropout.training
+
+
+def test_a_batch_norm_is_sampled_with_its_running_statistics() -> None:
+    """A sample is the same alone as among others, and leaves no trace."""
+    run = make_run()
+    run.game.play(0)
+    before = {k: v.clone() for k, v in run.game.generator.network.state_dict().items()}
+    noise = torch.randn(9, 3)
+    among = run.sampler.generate(noise, ()).samples
+    alone = run.sampler.generate(noise[4:5], ()).samples
+    torch.testing.assert_close(among[4:5], alone)
+    after = run.game.generator.network.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_seed_fixes_what_the_networks_draw_too() -> None:
+    """And takes nothing from torch's global generator, whatever its state."""
+    run = make_run(dropout=0.5)
+    state = torch.get_rng_state()
+    first = run.sampler.sample(80, seed=3).samples
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.rand(5)
+    assert torch.equal(run.sampler.sample(80, seed=3).samples, first)
+    assert not torch.equal(run.sampler.sample(80, seed=4).samples, first)
+
+
+def test_two_batches_of_samples_are_dropped_from_differently() -> None:
+    """The 65th of equal noises is not the first again."""
+    drawn = make_run(generator=Dropped()).sampler.sample(128).samples
+    assert not torch.equal(drawn[:64], drawn[64:])
+
+
+def test_a_walk_holds_what_the_network_draws() -> None:
+    """Only the noise moves along a row, so that dropout alone makes rows constant."""
+    run = make_run(generator=Dropped())
+    rows = run.sampler.interpolate(rows=40, steps=5).samples.view(40, 5, 2)
+    assert torch.equal(rows, rows[:, :1].expand(-1, 5, -1))
+    assert len(rows[:, 0].unique(dim=0)) == 4
+
+
+def test_a_walk_is_a_line_from_one_noise_to_the_next() -> None:
+    """With a linear generator samples lie on a line, equally far apart."""
+    run = make_run(conditioner=Labels())
+    drawn = run.sampler.interpolate(rows=3, steps=4, label=2)
+    rows = drawn.samples.view(3, 4, 2)
+    torch.testing.assert_close(rows[:, 1] - rows[:, 0], rows[:, 3] - rows[:, 2])
+    assert drawn.captions == ("2",) * 12
+
+
+def test_modes_are_as_they_were_and_a_part_s_own_choice_holds() -> None:
+    """A layer that its network keeps in evaluation mode is sampled in that mode."""
+
+    class Keeping(Linear):
+        def train(self, mode: bool = True) -> Keeping:
+            super().train(mode)
+            self.dropout.eval()
+            return self
+
+    network = Keeping(Shapes((2,), 3), dropout=0.5).train()
+    before = [module.training for module in network.modules()]
+    with as_played(network, None):
+        assert network.training
+        assert not network.norm.training
+        assert not network.dropout.training
+    assert [module.training for module in network.modules()] == before
