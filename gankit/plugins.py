@@ -281,7 +281,10 @@ def _register(manager: pluggy.PluginManager, name: str, module: object) -> None:
 
 
 def _raised_in(error: BaseException, caller: pluggy.HookCaller) -> str | None:
-    """Return the plugin whose implementation is in the traceback, if one is."""
+    """Return the plugin whose implementation is in the traceback, if one is.
+
+    The innermost, because one that wraps the others is there whoever raised.
+    """
     codes: dict[object, str] = {}
     for implementation in caller.get_hookimpls():
         function: Callable[..., object] = implementation.function
@@ -289,9 +292,8 @@ def _raised_in(error: BaseException, caller: pluggy.HookCaller) -> str | None:
             getattr(function, "__func__", None), "__code__", None
         )
         codes[code] = implementation.plugin_name
-    frame = error.__traceback__
+    found, frame = None, error.__traceback__
     while frame is not None:
-        if frame.tb_frame.f_code in codes:
-            return codes[frame.tb_frame.f_code]
+        found = codes.get(frame.tb_frame.f_code, found)
         frame = frame.tb_next
-    return None
+    return found

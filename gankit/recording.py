@@ -1,6 +1,8 @@
 """What a run writes: metrics, sample grids, checkpoints.
 
-Hook implementations like anybody's.
+Hook implementations like anybody's. After a step, grids are drawn before plugins look
+at it; metrics and TensorBoard come after them, to hold what they have measured, and the
+checkpoint comes last.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import json
 import math
 import shutil
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +32,30 @@ class Metrics:
 
     def __init__(self) -> None:
         self._written = 0  # the step of the last line of measurements
+        self._told: dict[str, tuple[int, float]] = {}  # what hooks measured, of these
 
     @hookimpl
     def gankit_before_run(self, run: Run) -> None:
         """Drop lines of steps that a resumed run will take again."""
         self._drop_after(run, run.step)
 
-    @hookimpl
+    @hookimpl(trylast=True)  # so that what hooks measure is in the step's own line
     def gankit_after_step(self, run: Run, report: Report) -> None:
         """Write the measurements of a step that is due."""
         if report.step <= self._written:  # the run has gone back
             self._drop_after(run, report.step - 1)
-        if not run.due(run.assembly.train.log_every):
-            return
-        seconds = round(time.monotonic() - run.started, 3)
-        new = {
-            name: value
-            for name, (step, value) in run.measured.items()
-            if self._written < step <= run.step
-        }
-        self._append(run, {"seconds": seconds, **report.as_json(), **new})
-        self._written = report.step
+        if run.due(run.assembly.train.log_every):
+            self._write(run, report.as_json())
+
+    @hookimpl(wrapper=True)
+    def gankit_on_checkpoint(self, run: Run) -> Generator[None, Any, Any]:
+        """Write what hooks measure of a checkpoint, which cannot hold it itself."""
+        return (yield from self._writing_late(run))
+
+    @hookimpl(wrapper=True)
+    def gankit_after_run(self, run: Run) -> Generator[None, Any, Any]:
+        """Write what hooks measure of a run that is over: no line is to come."""
+        return (yield from self._writing_late(run))
 
     @hookimpl(tryfirst=True)
     def gankit_on_error(self, run: Run, error: BaseException) -> None:
@@ -65,6 +71,23 @@ class Metrics:
         said = {"step": warning.step, "warning": warning.kind, "text": warning.text}
         self._append(run, said)
 
+    def _writing_late(self, run: Run) -> Generator[None, Any, Any]:
+        """Give what is measured meanwhile a line of its own."""
+        before = dict(run.measured)
+        result = yield
+        if run.measured.items() - before.items() - self._told.items():
+            self._write(run, {"step": run.step})
+        return result
+
+    def _write(self, run: Run, line: dict[str, Any]) -> None:
+        """Write a line, with what hooks have measured since the last."""
+        seconds = round(time.monotonic() - run.started, 3)
+        new = sorted(run.measured.items() - self._told.items())
+        values = {k: v if math.isfinite(v) else None for k, (_, v) in new}
+        self._append(run, {"seconds": seconds, **line, **values})
+        self._written = run.step
+        self._told |= new
+
     def _append(self, run: Run, line: dict[str, Any]) -> None:
         path = _folder(run) / "metrics.jsonl"
         try:
@@ -75,13 +98,14 @@ class Metrics:
 
     def _drop_after(self, run: Run, step: int) -> None:
         path = _folder(run) / "metrics.jsonl"
-        self._written = 0
+        self._written, self._told = 0, {}
         if not path.exists():
             return
         lines = path.read_text("utf-8").splitlines()
         kept = [line for line in lines if _step_of(line) <= step]
         measured = (_step_of(line) for line in kept if '"warning"' not in line)
         self._written = int(max(measured, default=0))
+        self._told = {k: m for k, m in run.measured.items() if m[0] <= self._written}
         if len(kept) != len(lines):
             write_whole(path, "".join(f"{line}\n" for line in kept))
 
@@ -228,11 +252,10 @@ def recorders(run: Run) -> list[tuple[str, object]]:
         (HEALTH, Health()),
         ("gankit.metrics", Metrics()),
         ("gankit.pictures", Pictures()),
-        saving,
     ]
     if TensorBoard.installed():
         found.append(("gankit.tensorboard", TensorBoard()))
-    return found
+    return [*found, saving]  # of those that come last, in the order of this list
 
 
 def _is_saved_after(error: BaseException) -> bool:

@@ -18,6 +18,7 @@ class TensorBoard:
 
     def __init__(self) -> None:
         self._writer: Any = None
+        self._told: dict[str, tuple[int, float]] = {}  # what hooks measured, and is in
 
     @staticmethod
     def installed() -> bool:
@@ -31,15 +32,21 @@ class TensorBoard:
 
         with _told(run):
             self._writer = SummaryWriter(str(run.folder), purge_step=run.step + 1)
+        self._told = dict(run.measured)
 
-    @hookimpl
+    @hookimpl(trylast=True)
     def gankit_after_step(self, run: Run, report: Report) -> None:
-        """Write the measurements of a step that is due."""
-        if run.due(run.assembly.train.log_every):
-            now = {k: v for k, (s, v) in run.measured.items() if s == run.step}
-            with _told(run):
-                for name, value in (report.values() | now).items():
-                    self._writer.add_scalar(name, value, report.step)
+        """Write the measurements of a step that is due, and all that hooks measure."""
+        due = run.due(run.assembly.train.log_every)
+        with _told(run):
+            for name, value in report.values().items() if due else ():
+                self._writer.add_scalar(name, value, report.step)
+        self._write_measured(run)
+
+    @hookimpl(trylast=True)
+    def gankit_on_checkpoint(self, run: Run) -> None:
+        """Write what hooks have measured of the checkpoint."""
+        self._write_measured(run)
 
     @hookimpl
     def gankit_on_samples(self, run: Run, samples: Samples) -> None:
@@ -47,9 +54,10 @@ class TensorBoard:
         if samples.samples.ndim == 4:
             self._writer.add_images("samples", samples.samples, run.step)
 
-    @hookimpl
-    def gankit_after_run(self) -> None:
-        """Close the events file."""
+    @hookimpl(trylast=True)
+    def gankit_after_run(self, run: Run) -> None:
+        """Write what hooks have measured of the run, and close the events file."""
+        self._write_measured(run)
         self._writer.close()
 
     @hookimpl
@@ -58,6 +66,13 @@ class TensorBoard:
         if self._writer is not None:
             with suppress(OSError):
                 self._writer.close()
+
+    def _write_measured(self, run: Run) -> None:
+        new = sorted(run.measured.items() - self._told.items())
+        with _told(run):
+            for name, (step, value) in new:
+                self._writer.add_scalar(name, value, step)
+        self._told |= new
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -298,6 +298,23 @@ def test_an_error_in_an_installed_plugin_s_hook_names_it(site: Site) -> None:
     site.install("acme-gan", f"{HEAD}\n{hook}")
     with pytest.raises(HookError, match="ZeroDivisionError") as caught:
         discover().call("gankit_after_run", run=0)
+    assert caught.value.plugin == "acme-gan"
+
+
+def test_an_error_in_a_hook_is_not_that_of_the_one_around_it() -> None:
+    """A wrapper is in every traceback; what it wraps is at fault."""
+
+    class Around:
+        @hookimpl(wrapper=True)
+        def gankit_before_run(self) -> Iterator[None]:
+            """Look at what the others do."""
+            return (yield)
+
+    found = discover()
+    found.manager.register(_Watcher(_fail), "acme-gan")
+    found.manager.register(Around(), "gankit.metrics")
+    with pytest.raises(HookError) as caught:
+        found.call("gankit_before_run", run=None)
     assert caught.value.plugin == "acme-gan"
 
 
