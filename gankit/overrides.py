@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from datetime import date, time
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 from gankit.errors import RecipeError, nearest
 
 Change = tuple[tuple[str, ...], Any]
+# whether two names in a block, as "loss", are of one part
+Same = Callable[[str, Any, Any], bool]
 
 _PLAYERS = (("generator",), ("discriminator",))
 
@@ -43,12 +45,22 @@ def parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> list[Change
 
 
 def override(
-    table: Mapping[str, Any], changes: Iterable[Change], blocks: Iterable[str]
+    table: Mapping[str, Any],
+    changes: Iterable[Change],
+    blocks: Iterable[str],
+    same: Same = lambda block, one, other: bool(one == other),
 ) -> dict[str, Any]:
     """Return the table with changes made.
 
     A block merges only while its ``use`` stays the same: another part has other
-    options, so the old ones are dropped.
+    options, so the old ones are dropped. The value of an option is replaced whole,
+    also if it is a table; a path that leads into it changes one entry.
+
+    Args:
+        table: a recipe; it stays as it was.
+        changes: in any order, but that the last one of a setting counts.
+        blocks: the blocks that there are.
+        same: whether two names in a block are of one part.
 
     Raises:
         RecipeError: a path leads nowhere.
@@ -58,7 +70,7 @@ def override(
     flat = [wider for change in flat for wider in _for_both_players(table, change)]
     problems: list[str] = []
     for path, value in sorted(flat, key=_turn):
-        _set(changed, path, value, list(blocks), problems)
+        _set(changed, path, _copied(value), list(blocks), same, problems)
     if problems:
         raise RecipeError("these overrides cannot be made:", problems)
     return changed
@@ -74,11 +86,25 @@ def _turn(change: Change) -> int:
 
 
 def _leaves(path: tuple[str, ...], value: Any) -> Iterable[Change]:
-    if not isinstance(value, Mapping) or not value:
+    """Take a block apart into its settings."""
+    if not isinstance(value, Mapping) or not value or _is_option(path):
         yield path, value
         return
     for key, inner in value.items():
         yield from _leaves((*path, *str(key).split(".")), inner)
+
+
+def _is_option(path: tuple[str, ...]) -> bool:
+    """Tell whether a path is that of a part's option; an optimiser's has no tables."""
+    block = 2 if path[1:2] and path[1].isdigit() else 1  # or an entry of a list of them
+    return path[0] != "optimizer" and len(path) > block
+
+
+def _copied(value: Any) -> Any:
+    """Copy tables and lists, which later changes are made in."""
+    if isinstance(value, Mapping):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(v) for v in value] if isinstance(value, list) else value
 
 
 def _for_both_players(table: Mapping[str, Any], change: Change) -> Iterable[Change]:
@@ -102,6 +128,7 @@ def _set(
     path: tuple[str, ...],
     value: Any,
     blocks: list[str],
+    same: Same,
     problems: list[str],
 ) -> None:
     *parents, last = path
@@ -126,7 +153,7 @@ def _set(
     if isinstance(here, list):
         problems.append(f"{'.'.join(path)}: name an entry by its number and an option")
         return
-    if last == "use" and here.get("use", value) != value:
+    if last == "use" and not same(path[0], here.get("use", value), value):
         here.clear()
     here.pop(_EXCLUSIVE.get(path, ""), None)
     here[last] = value

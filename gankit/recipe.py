@@ -30,7 +30,8 @@ from gankit.structuring import option_table, structure, structure_options
 
 NEEDED = ("dataset", "generator", "discriminator", "loss")
 LISTS = {"penalties": "penalty", "augmentations": "augmentation"}
-BLOCKS = (*NEEDED, "conditioner", *LISTS, "noise", "optimizer", "train")
+_OF_PARTS = (*NEEDED, "conditioner", *LISTS)
+BLOCKS = (*_OF_PARTS, "noise", "optimizer", "train")
 OTHERS = ("description", "plugins", "provenance")
 
 
@@ -139,8 +140,8 @@ def read_recipe(
     plugins, disable = list(plugins), list(disable)
     registry = Registry(discover(plugins, disable))
     name, table, folder = load_table(source, registry)
-    table = override(table, parse_overrides(overrides), BLOCKS)
-    local = table.get("plugins", [])
+    changes = parse_overrides(overrides)
+    local = override(table, changes, BLOCKS).get("plugins", [])
     if not isinstance(local, list) or not all(isinstance(p, str) for p in local):
         raise RecipeError(
             f"the recipe {name!r} cannot be followed:",
@@ -148,7 +149,13 @@ def read_recipe(
         )
     if local:
         registry = Registry(discover([*plugins, *(folder / p for p in local)], disable))
-    return structure_recipe(name, table, registry)
+
+    def same(block: str, one: object, other: object) -> bool:
+        if block not in _OF_PARTS:
+            return one == other
+        return registry.same(LISTS.get(block, block), one, other)
+
+    return structure_recipe(name, override(table, changes, BLOCKS, same), registry)
 
 
 def load_table(
@@ -223,7 +230,9 @@ def _use(
         entry = registry.find(kind, block["use"])
         takes = entry.options
     except (PartError, PluginError) as error:
-        problems.append(f"{path}.use: {error}")
+        optional = kind == "conditioner" and block["use"] == "none"
+        hint = "; conditioner=none leaves it out" if optional else ""
+        problems.append(f"{path}.use: {error}{hint}")
         return None
     return Use(entry, structure_options(options, takes, path, problems))
 

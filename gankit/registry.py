@@ -131,6 +131,11 @@ class Registry:
             )
         raise PartError(self._absence(kind, name, of_kind))
 
+    def same(self, kind: str, one: object, other: object) -> bool:
+        """Tell whether two names are of one part: its short one and its long one."""
+        every = ((e.part.name, e.name) for e in self.entries(kind))
+        return one == other or any(one in names and other in names for names in every)
+
     def _absence(self, kind: str, name: str, of_kind: tuple[Entry, ...]) -> str:
         known = {e.part.name: None for e in of_kind} | {e.name: None for e in of_kind}
         lines = [f"no {kind} named {name!r}{nearest(name, known)}"]

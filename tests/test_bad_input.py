@@ -84,6 +84,10 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
         ["dataset.use=image-folder", "dataset.root=pictures", "generator.output=tanh"],
         ["conditioner 'label': the data set has no labels", "choose a data set with"],
     ),
+    "no conditioner": (
+        ["conditioner.use=none"],
+        ["no conditioner named 'none'", "conditioner=none leaves it out"],
+    ),
     "captions of none": (
         ["conditioner.use=char-cnn-rnn"],
         ["conditioner 'char-cnn-rnn'", "no captions"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -99,6 +100,122 @@ def test_another_use_drops_the_old_part_s_options() -> None:
     """They are of another part; only what is said with the new one stays."""
     assert _changed("dataset.use=z")["dataset"] == {"use": "z"}
     assert _changed("dataset={use='z', n=1}")["dataset"] == {"use": "z", "n": 1}
+
+
+def test_the_same_part_by_another_name_keeps_its_options() -> None:
+    """Whoever knows the parts says which names are of one; each block has its own."""
+    asked = []
+
+    def same(block: str, one: Any, other: Any) -> bool:
+        asked.append((block, one, other))
+        return block == "penalties" and {one, other} == {"r", "acme/r"}
+
+    said = {"penalties.0.use": "acme/r", "dataset.use": "acme/a"}
+    changed = override(TABLE, parse_overrides(said), BLOCKS, same)
+    assert changed["penalties"][0] == {**TABLE["penalties"][0], "use": "acme/r"}
+    assert changed["dataset"] == {"use": "acme/a"}
+    assert sorted(asked) == [("dataset", "a", "acme/a"), ("penalties", "r", "acme/r")]
+
+
+TABLED: dict[str, Any] = {
+    "loss": {"use": "a", "weights": {"a": 1, "b": {"c": 2, "d": 3}}},
+    "penalties": [{"use": "r", "weights": {"a": 1, "b": 2}}],
+}
+FORMS: dict[str, tuple[list[Any], Any]] = {
+    "an entry": (
+        [
+            ["loss.weights.a=9"],
+            {"loss.weights.a": 9},
+            {"loss": {"weights.a": 9}},
+        ],
+        {"a": 9, "b": {"c": 2, "d": 3}},
+    ),
+    "an entry of an entry": (
+        [["loss.weights.b.c=9"], {"loss.weights.b.c": 9}],
+        {"a": 1, "b": {"c": 9, "d": 3}},
+    ),
+    "a new entry": (
+        [["loss.weights.e=9"], {"loss.weights.e": 9}],
+        {"a": 1, "b": {"c": 2, "d": 3}, "e": 9},
+    ),
+    "the table": (
+        [
+            ["loss.weights={a=9}"],
+            {"loss.weights": {"a": 9}},
+            {"loss": {"weights": {"a": 9}}},
+            {"loss": {"weights": MappingProxyType({"a": 9})}},
+        ],
+        {"a": 9},
+    ),
+    "an inner table": (
+        [["loss.weights.b={c=9}"], {"loss.weights.b": {"c": 9}}],
+        {"a": 1, "b": {"c": 9}},
+    ),
+    "nothing": (
+        [["loss.weights={}"], {"loss.weights": {}}, {"loss": {"weights": {}}}],
+        {},
+    ),
+    "the table, then an entry": (
+        [
+            ["loss.weights={a=9}", "loss.weights.f=8"],
+            {"loss.weights": {"a": 9}, "loss.weights.f": 8},
+        ],
+        {"a": 9, "f": 8},
+    ),
+    "a key with a dot": (
+        [["loss.weights={'x.y'=9}"], {"loss.weights": {"x.y": 9}}],
+        {"x.y": 9},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_the_value_of_an_option_is_replaced_whole_and_a_path_changes_one_entry(
+    case: str,
+) -> None:
+    """A table too, on the command line and in Python, however it is written."""
+    forms, expected = FORMS[case]
+    for form in forms:
+        before = deepcopy(TABLED)
+        changed = override(TABLED, parse_overrides(form), BLOCKS)
+        assert changed["loss"] == {"use": "a", "weights": expected}
+        assert before == TABLED
+
+
+def test_a_table_of_an_entry_of_a_list_is_replaced_whole() -> None:
+    """An option is an option wherever its part stands; the other options stay."""
+    changed = _changed("penalties.0={weights={a=9}}", table=TABLED)["penalties"]
+    assert changed == [{"use": "r", "weights": {"a": 9}}]
+    assert _changed("penalties.0.weights.a=9", table=TABLED)["penalties"] == [
+        {"use": "r", "weights": {"a": 9, "b": 2}}
+    ]
+
+
+def test_the_blocks_of_an_optimiser_merge() -> None:
+    """Players and schedules are blocks with a use of their own, and can be emptied."""
+    schedule = {"lr": {"use": "cosine", "end": 9, "to": 1.0}}
+    table = {"optimizer": {"use": "Adam", "lr": 1.0, "schedule": schedule}}
+    for form in (
+        ["optimizer.schedule.lr.end=5"],
+        ["optimizer={schedule={lr={end=5}}}"],
+        {"optimizer": {"schedule": {"lr": {"end": 5}}}},
+    ):
+        changed = override(table, parse_overrides(form), BLOCKS)["optimizer"]
+        assert changed["schedule"] == {"lr": {"use": "cosine", "end": 5, "to": 1.0}}
+        assert changed["lr"] == 1.0
+    assert _changed("optimizer.schedule={}", table=table)["optimizer"] == {
+        "use": "Adam",
+        "lr": 1.0,
+        "schedule": {},
+    }
+
+
+def test_what_is_said_stays_as_it_was() -> None:
+    """A second override of one setting changes the recipe, not the caller's table."""
+    said = {"loss.weights": {"a": 1}, "loss.weights.b": 2, "penalties": [{"use": "z"}]}
+    before = deepcopy(said)
+    override(TABLE, parse_overrides({**said, "penalties.0.weight": 3}), BLOCKS)
+    assert said == before
 
 
 def test_an_option_said_before_the_new_use_is_kept() -> None:

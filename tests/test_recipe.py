@@ -10,6 +10,7 @@ import pytest
 import tomli_w
 
 from gankit.errors import PartError, PluginError, RecipeError
+from gankit.plugins import discover
 from gankit.recipe import read_recipe, structure_recipe
 from gankit.registry import Registry
 from gankit.schedules import Cosine
@@ -275,3 +276,62 @@ def test_a_table_is_overridden_as_a_file_is(parts: Path) -> None:
     none = read_recipe(MINIMAL, ["conditioner=none"], plugins=[parts])
     assert none.conditioner is None
     assert MINIMAL["generator"] == {"use": "net"}
+
+
+def _twins(*names: str) -> list[tuple[str, str]]:
+    code = "def ring(*, a: int = 1, b: int = 2): ...\n" + yields(
+        "Part('loss', 'ring', ring)"
+    )
+    return [(name, code) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        ("game", "recipe_parts/game", True),
+        ("recipe_parts/game", "game", True),
+        ("recipe_parts/game", "recipe_parts/game", True),
+        ("one_gan/ring", "two_gan/ring", False),
+        ("ring", "one_gan/ring", True),  # "ring" alone could be either
+        ("game", "one_gan/ring", False),
+        ("net", "recipe_parts/net", False),  # names of other kinds
+    ],
+)
+def test_the_long_name_of_a_part_is_the_part(
+    first: str, second: str, kept: bool, parts: Path, plugin_file: WriteFile
+) -> None:
+    """A block merges whichever of its names it is called by; no other part is it."""
+    twins = [plugin_file(f"{n}.py", code) for n, code in _twins("one_gan", "two_gan")]
+    registry = Registry(discover([parts, *twins]))
+    assert registry.same("loss", first, second) == kept
+
+
+def test_a_long_name_keeps_a_recipe_s_options(tmp_path: Path, parts: Path) -> None:
+    """Also of a part whose plugin file only the recipe names, and of a list's entry."""
+    table = {
+        **MINIMAL,
+        "generator": {"use": "net", "width": 5},
+        "penalties": [{"use": "smooth", "weight": 3.0}],
+        "plugins": [str(parts)],
+    }
+    path = write_text(tmp_path, tomli_w.dumps(table))
+    overrides = {
+        "generator.use": "recipe_parts/net",
+        "penalties.0.use": "recipe_parts/smooth",
+    }
+    recipe = read_recipe(path, overrides)
+    assert recipe.generator.options["width"] == 5
+    assert recipe.penalties[0].options["weight"] == 3.0
+    assert recipe == read_recipe(path)
+
+
+def test_a_conditioner_of_no_part_is_answered_with_how_to_leave_it_out(
+    registry: Registry,
+) -> None:
+    """`none` is no part; it stands in place of the whole block."""
+    table = {**MINIMAL, "conditioner": {"use": "none"}}
+    (problem,) = problems_of(table, registry)
+    assert problem.startswith("conditioner.use: no conditioner named 'none'")
+    assert problem.endswith("; conditioner=none leaves it out")
+    (other,) = problems_of({**MINIMAL, "loss": {"use": "none"}}, registry)
+    assert "leaves it out" not in other

@@ -176,6 +176,21 @@ def test_the_schema_knows_every_installed_recipe(
     assert schema.is_valid(table) == (not _options(table, registry))
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_s_parts_by_their_other_names_are_the_recipe(
+    name: str, registry: Registry
+) -> None:
+    """Short or long, the name drops no option."""
+    _, recipe = _recipe(name, registry)
+    overrides = {"dataset.root": "data"} if "root" in recipe.dataset.options else {}
+    entries = {f"{place}.use": use.entry for place, use in recipe.uses.items()}
+    for names in (
+        {place: entry.name for place, entry in entries.items()},
+        {place: entry.part.name for place, entry in entries.items()},
+    ):
+        assert read_recipe(name, overrides | names).uses == recipe.uses
+
+
 WRONG: dict[str, dict[str, Any]] = {
     "unknown block": {"lost": {"use": "game"}},
     "unknown part": {"loss": {"use": "lost"}},
