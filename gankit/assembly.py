@@ -175,7 +175,9 @@ def _misfits(
     """Say what of these cannot be, and what would mend it."""
     problems = []
     facts = dataset.facts
-    if train.batch_size > len(dataset):
+    if not len(dataset):
+        problems.append("the data set is empty; give it items, or choose another one")
+    elif train.batch_size > len(dataset):
         problems.append(
             f"train.batch_size: {train.batch_size} is more than the {len(dataset)} "
             f"items of the data set; set it to {len(dataset)} or less"

@@ -113,7 +113,7 @@ def make_assembly(
     **parts: Any,
 ) -> Assembly:
     """Assemble tiny parts, with the same weights for the same seed."""
-    dataset = dataset or Numbers()
+    dataset = Numbers() if dataset is None else dataset  # an empty one is false
     torch.manual_seed(seed)
     shapes = Shapes((2,), 3, conditioner.size if conditioner else 0)
     given = {

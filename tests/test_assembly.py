@@ -104,6 +104,10 @@ MISFITS: dict[str, tuple[dict[str, Any], str]] = {
         {"train": {"epochs": 1.0}},
         "train: set either steps or epochs",
     ),
+    "no items": (
+        {"dataset": Numbers(0)},
+        "the data set is empty; give it items, or choose another one",
+    ),
     "batch": (
         {"train": {"batch_size": 21}},
         "train.batch_size: 21 is more than the 20 items of the data set; set it to 20 "

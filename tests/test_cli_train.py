@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gankit.cli import progress, run
-from sites import HEAD
+from sites import HEAD, yields
 from tiny import metrics
 
 Capture = pytest.CaptureFixture[str]
@@ -49,6 +49,41 @@ def test_training_says_where_the_run_is_and_what_to_do_next(
     assert "step 1 of 1" in captured.err
     assert run(["train", recipe, "train.steps=1"]) == 0
     assert Path("runs/tiny-2/recipe.toml").is_file()
+
+
+VECTORS = """
+import torch
+from gankit import Facts, Item
+
+
+class Vectors:
+    facts = Facts((5,), sample_range=(float("-inf"), float("inf")))
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return Item(torch.full((5,), float(index)))
+"""
+
+
+def test_without_a_picture_none_is_promised(
+    recipe: str, plugin_file: WriteFile, capsys: Capture
+) -> None:
+    """Five numbers are no image and no point, and drawing may be left out."""
+    code = HEAD + VECTORS + yields("Part('dataset', 'vectors', Vectors)")
+    path = str(plugin_file("acme_vectors.py", code))
+    vectors = ["dataset.use=vectors", "conditioner=none", "--plugin", path]
+    for out, more in (
+        ("vectors", vectors),
+        ("off", ["--disable-plugin", "gankit.pictures"]),
+    ):
+        assert run(["train", recipe, "train.steps=1", *more, "--out", out]) == 0
+        assert capsys.readouterr().out == (
+            "done: 1 steps; draw samples in Python with "
+            f"gankit.load({out!r}).sample()\n"
+        )
+        assert list(Path(out, "samples").iterdir()) == []
 
 
 def test_with_json_every_line_is_json(recipe: str, capsys: Capture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -146,11 +147,15 @@ def _played(play: Callable[..., Any], *, as_json: bool) -> int:
             f"`gankit resume {folder}`"
         )
     else:
-        click.echo(
-            f"done: {run.step:,} steps; pictures in {run.folder / 'samples'}; "
-            f"more with `gankit sample {folder}`"
-        )
+        click.echo(f"done: {run.step:,} steps; {_samples(run.folder)}")
     return _code(run)
+
+
+def _samples(folder: Path) -> str:
+    """Say where samples are, or how to draw such as make no picture."""
+    if any((folder / "samples").iterdir()):
+        return f"pictures in {folder / 'samples'}; more with `gankit sample {folder}`"
+    return f"draw samples in Python with gankit.load({str(folder)!r}).sample()"
 
 
 def _code(run: Run) -> int:
