@@ -12,7 +12,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Annotated, Any
 
 from attrs import NOTHING, fields, frozen
@@ -91,9 +92,9 @@ def options_of(factory: Callable[..., Any], given: int = 0) -> tuple[Option, ...
             f"{where} takes *args or **kwargs, so its options cannot be checked; "
             "its author has to name them"
         )
-    helps = _argument_helps(inspect.getdoc(factory) or "")
-    if inspect.isclass(factory):
-        helps = _argument_helps(inspect.getdoc(factory.__init__) or "") | helps
+    helps: dict[str, str] = {}
+    for thing in _documented(factory):
+        helps |= _argument_helps(own_doc(thing))
     return tuple(
         Option(
             p.name,
@@ -103,6 +104,21 @@ def options_of(factory: Callable[..., Any], given: int = 0) -> tuple[Option, ...
         )
         for p in parameters[given:]
     )
+
+
+def own_doc(thing: object) -> str:
+    """Return the docstring of a class or function itself, none that it inherits."""
+    if isinstance(thing, partial):
+        return own_doc(thing.func)
+    return inspect.cleandoc(thing.__doc__ or "")
+
+
+def _documented(factory: Any) -> Iterable[object]:
+    """Yield where options are documented, what counts most last."""
+    if inspect.isclass(factory):
+        yield next(cls for cls in factory.__mro__ if "__init__" in vars(cls))
+        yield factory.__init__
+    yield factory
 
 
 def _default_of(parameter: inspect.Parameter, factory: Any) -> Any:

@@ -19,6 +19,8 @@ _SCHEMA_TYPES = {
     bool: "boolean",
     str: "string",
     dict: "object",
+    list: "array",
+    tuple: "array",
 }
 
 

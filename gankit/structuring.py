@@ -25,6 +25,8 @@ _WORDS = {
     str: "a string",
     Path: "a path",
     dict: "a table",
+    list: "a list",
+    tuple: "a list",
     type(None): "nothing",
 }
 
@@ -170,12 +172,8 @@ def is_union(kind: Any) -> bool:
     return get_origin(kind) in (Union, types.UnionType)
 
 
-def _has_origin(*origins: Any) -> Callable[[Any], bool]:
-    return lambda kind: get_origin(kind) in origins
-
-
-def _is_table(kind: Any) -> bool:
-    return (get_origin(kind) or kind) is dict
+def _is_a(*origins: Any) -> Callable[[Any], bool]:
+    return lambda kind: (get_origin(kind) or kind) in origins
 
 
 def _refuse(value: Any, kind: Any) -> ValueError:
@@ -244,7 +242,7 @@ def _any_of(value: Any, kind: Any) -> Any:
 
 
 def _sequence(value: Any, kind: Any) -> Any:
-    args, container = get_args(kind), get_origin(kind)
+    args, container = get_args(kind) or (Any, ...), get_origin(kind) or kind
     if not isinstance(value, list | tuple):  # a string is iterable too
         raise _refuse(value, kind)
     endless = container is list or args[-1:] == (...,)
@@ -289,7 +287,7 @@ _CONVERTER.register_structure_hook(float, _number)
 _CONVERTER.register_structure_hook(Path, _path)
 _CONVERTER.register_structure_hook_func(lambda k: k is type(None), _nothing)
 _CONVERTER.register_structure_hook_func(is_union, _any_of)
-_CONVERTER.register_structure_hook_func(_has_origin(tuple, list), _sequence)
-_CONVERTER.register_structure_hook_func(_is_table, _table)
-_CONVERTER.register_structure_hook_func(_has_origin(Literal), _one_of)
-_CONVERTER.register_structure_hook_factory(_has_origin(Annotated), _within_range)
+_CONVERTER.register_structure_hook_func(_is_a(tuple, list), _sequence)
+_CONVERTER.register_structure_hook_func(_is_a(dict), _table)
+_CONVERTER.register_structure_hook_func(_is_a(Literal), _one_of)
+_CONVERTER.register_structure_hook_factory(_is_a(Annotated), _within_range)

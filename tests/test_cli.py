@@ -57,6 +57,39 @@ def test_a_part_is_shown_with_its_options(capsys: Capture) -> None:
     assert json.loads(capsys.readouterr().out) == described["options"]
 
 
+NETWORK = """
+from torch import nn
+from gankit import Shapes
+
+
+class Net(nn.Module):
+    def __init__(self, shapes: Shapes, *, form: type = nn.ReLU,
+                 pair: tuple = (1, None)): ...
+"""
+
+
+def test_a_part_without_a_docstring_is_shown_without_one(
+    site: Site, capsys: Capture
+) -> None:
+    """Not with torch's; and a default is shown also if no recipe can state it."""
+    named = yields("Part('generator', 'net', 'quiet_net:Net', summary='A net')")
+    site.install("quiet-gan", named)
+    (site.folder / "quiet_net.py").write_text(NETWORK, "utf-8")
+    assert run(["show", "generator", "net"]) == 0
+    assert capsys.readouterr().out == (
+        "generator quiet-gan/net 1.0: A net\n"
+        "\n"
+        "OPTION  DEFAULT    TAKES                    MEANING\n"
+        "form    ReLU       what no recipe can hold\n"
+        "pair    (1, None)  a list\n"
+    )
+    assert run(["show", "generator", "net", "--schema"]) == 0
+    assert json.loads(capsys.readouterr().out)["properties"] == {
+        "form": {"not": {}},
+        "pair": {"type": "array"},
+    }
+
+
 def test_a_recipe_is_shown_as_it_is_written_resolved_and_as_a_schema(
     capsys: Capture,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,10 +10,11 @@ import pytest
 from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from gankit import Count, Fraction, NonNegative, Positive, Shapes, Whole
 from gankit.errors import PluginError
-from gankit.options import REQUIRED, Option, Range, options_of
+from gankit.options import REQUIRED, Option, Range, options_of, own_doc
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -88,6 +90,35 @@ def test_a_constructor_may_document_its_options_itself() -> None:
     assert options_of(Encoder, given=1) == (
         Option("length", Whole | None, None, "characters read."),
     )
+
+
+class Plain(nn.Linear):  # noqa: D101 # it is to have none
+    def __init__(self, shapes: Shapes, *, bias: bool = True) -> None: ...
+
+
+class Quiet(Encoder): ...  # noqa: D101 # it is to have none
+
+
+class Documented(Encoder):
+    """An encoder.
+
+    Args:
+        length: letters read.
+    """
+
+
+def test_a_docstring_is_of_the_part_itself() -> None:
+    """What torch says of its own module is no description of the part."""
+    assert own_doc(Plain) == ""
+    assert own_doc(partial(network, None)).startswith("Make a network.")
+    assert own_doc(Encoder) == "Options documented where the constructor is."
+    assert options_of(Plain, given=1) == (Option("bias", bool, True, ""),)
+
+
+def test_an_inherited_constructor_is_documented_where_it_is_written() -> None:
+    """Its options are the part's; what the part says of them itself comes first."""
+    assert options_of(Quiet, given=1)[0].help == "characters read."
+    assert options_of(Documented, given=1)[0].help == "letters read."
 
 
 def test_what_has_no_docstring_and_no_annotations_still_has_options() -> None:

@@ -197,6 +197,8 @@ VALID: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (list[str], st.lists(strings)),
     (list[tuple[int, ...]], st.lists(st.lists(integers))),
     (dict[str, Fraction], st.dictionaries(strings, st.floats(0, 1))),
+    (list, st.lists(values, max_size=3)),
+    (tuple, st.lists(values, max_size=3)),
     (dict, st.dictionaries(strings, values)),
     (Any, values),
 ]

@@ -35,7 +35,7 @@ from gankit import hookspecs
 from gankit.cli import COMMANDS, cli
 from gankit.cli.parts import default_text
 from gankit.errors import GankitError
-from gankit.options import Option, options_of
+from gankit.options import Option, options_of, own_doc
 from gankit.plugins import resolve
 from gankit.registry import Entry, Registry
 from gankit.settings import optimizer_names
@@ -226,7 +226,7 @@ def _registry() -> Registry:
 
 def _described(factory: Any) -> str:
     """Return a docstring up to its first section; options have a table instead."""
-    return _SECTION.split(inspect.getdoc(factory) or "")[0]
+    return _SECTION.split(own_doc(factory))[0]
 
 
 def _default(option: Option) -> nodes.entry:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from gankit.cli import Context, plugin_options
-from gankit.options import Option
+from gankit.options import Option, own_doc
 from gankit.plugins import Plugins
 from gankit.registry import Entry, Registry, names
 
@@ -141,7 +140,7 @@ def _show_part(entry: Entry) -> None:
     click.echo(
         f"{entry.part.kind} {entry.name} {entry.plugin.source}: {entry.part.summary}"
     )
-    text = (inspect.getdoc(entry.factory) or "").partition("\nArgs:")[0].strip()
+    text = own_doc(entry.factory).partition("\nArgs:")[0].strip()
     click.echo(f"\n{text}\n" if text else "")
     rows = [
         (
