@@ -22,7 +22,7 @@ from gankit.players import Average, Player
 from gankit.randomness import generator, seed_global
 from gankit.settings import Noise
 from gankit.shards import Mean, State
-from gankit.step import Step
+from gankit.step import Step, ranking
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"
 
@@ -176,7 +176,7 @@ class Game:
             self._backward(step, movers, look, scaled=scaled)
             measured = step.measurements
             if self.discriminator in movers:
-                measured |= step.ranking()
+                measured |= ranking(step)
             numbers = [value.float().to(self.device) for value in measured.values()]
             found = [torch.stack(numbers)]
             for player in movers:

@@ -151,23 +151,24 @@ class Step:
             )
         self.measurements[name] = value.detach()
 
-    def ranking(self) -> dict[str, Tensor]:
-        """Measure how well the logits that were looked at tell real from fake.
-
-        The share of pairs of a real and a generated sample whose real one has the
-        higher logit, equal ones counted half: the area under the ROC curve (Hanley &
-        McNeil 1982), 0.5 by chance and 1 without an error. It means the same for every
-        loss, where the sigmoid of a logit is a probability for some alone.
-        """
-        looked = vars(self)
-        if "real_logits" not in looked or "fake_logits" not in looked:
-            return {}
-        real, fake = self.real_logits.detach(), self.fake_logits.detach()
-        ranked = (real.flatten()[:, None] - fake.flatten()).sign()  # (B, B)
-        return {AUC: (ranked.mean() + 1) / 2}
-
     def _vectors(self, tokens: Tensor | None) -> Tensor | None:
         if self._conditioner is None or tokens is None:
             return None
         with self._precision.autocast():
             return self._conditioner(tokens).float()
+
+
+def ranking(step: Step) -> dict[str, Tensor]:
+    """Measure how well the logits that were looked at tell real from fake.
+
+    The share of pairs of a real and a generated sample whose real one has the higher
+    logit, equal ones counted half: the area under the ROC curve (Hanley & McNeil 1982),
+    0.5 by chance and 1 without an error. It means the same for every loss, where the
+    sigmoid of a logit is a probability for some alone.
+    """
+    looked = vars(step)
+    if "real_logits" not in looked or "fake_logits" not in looked:
+        return {}
+    real, fake = step.real_logits.detach(), step.fake_logits.detach()
+    ranked = (real.flatten()[:, None] - fake.flatten()).sign()  # (B, B)
+    return {AUC: (ranked.mean() + 1) / 2}

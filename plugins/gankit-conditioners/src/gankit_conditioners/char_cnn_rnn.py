@@ -30,6 +30,7 @@ from gankit_conditioners.fitting import (
 )
 
 _MEASURED = 4096  # distinct captions that the scale is taken over
+_EMBEDDED = 4096  # captions whose vectors are held besides those of all items
 
 
 class CharCNNRNN(nn.Module):
@@ -170,9 +171,13 @@ class CharCNNRNN(nn.Module):
         self.notes = table.notes(self.encoder.length)
         if not self.fitted:
             self.notes.append("the text encoder is not fitted: its vectors are random")
-        embedded = self.encoder.embed(table.distinct) / self.scale.cpu()
-        missing = torch.full((1, self.size), float("nan"))
-        return torch.cat([embedded, missing])[table.ids]  # -1, for missing, is the last
+        vectors = torch.full((*table.ids.shape, self.size), float("nan"))
+        for start in range(0, len(table.distinct), _EMBEDDED):
+            some = table.distinct[start : start + _EMBEDDED]
+            here = (table.ids >= start) & (table.ids < start + len(some))  # (N, K)
+            embedded = self.encoder.embed(some) / self.scale.cpu()
+            vectors[here] = embedded[table.ids[here] - start]
+        return vectors
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Average random captions of each item: (B, K, size) to (B, size).

@@ -1,0 +1,162 @@
+"""Each recipe at the size of its real data: trained, saved, resumed, sampled, weighed.
+
+Sizes are what small data cannot show: that items are views of one tensor, that two
+processes tell each other all of a data set. Every command is a process of its own, and
+its peak memory is the figure of the operating system.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import frozen
+from PIL import Image
+
+_DATA = Path(os.environ.get("GANKIT_TEST_DATA", "nowhere"))
+_GIB = 2**30
+_NARROW = (  # text-to-image, of which a step takes seconds at the paper's widths
+    "conditioner.size=64",
+    "conditioner.channels=[32, 32, 32]",
+    "conditioner.fit_steps=10",
+    "generator.width=16",
+    "discriminator.width=12",
+    "train.batch_size=32",
+)
+
+
+@frozen
+class Case:
+    """A recipe on a set of real data, and what it has to be asked for."""
+
+    recipe: str
+    data: str
+    items: int
+    item_bytes: int  # of what is resident, samples and tokens
+    asked: tuple[str, ...] = ()  # how to sample it
+    options: tuple[str, ...] = ()
+
+
+CASES = {
+    "mlp-gan": Case("mlp-gan", "mnist", 50_000, 28 * 28),
+    "cgan": Case("cgan", "mnist", 50_000, 28 * 28, ("--label", "7")),
+    "dcgan": Case("dcgan", "mnist", 60_000, 32 * 32, ("--label", "7")),
+    "quickstart": Case(
+        "quickstart",
+        "",
+        10_000,
+        3 * 32 * 32 + 5 * 128 * 4,
+        ("--text", "a red circle above a blue square"),
+        ("conditioner.fit_steps=10",),
+    ),
+    "text-to-image": Case(
+        "text-to-image",
+        "flickr8k",
+        8_091,
+        3 * 76 * 76 + 5 * 64 * 4,
+        ("--text", "a dog runs on the grass"),
+        _NARROW,
+    ),
+    "emoji": Case(
+        "text-to-image",
+        "emoji",
+        3_786,
+        3 * 76 * 76 + 3 * 64 * 4,
+        ("--text", "flag: Côte d\u2019Ivoire"),
+        _NARROW,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack what is there; torchvision reads its archives where they are."""
+    folder = tmp_path_factory.mktemp("data")
+    for archive in _DATA.glob("*/*_[0-9][0-9].zip"):
+        with zipfile.ZipFile(archive) as packed:
+            packed.extractall(folder / archive.parent.name)
+    if (_DATA / "mnist").is_dir():
+        (folder / "mnist").symlink_to(_DATA / "mnist")
+    return folder
+
+
+@frozen
+class Ended:
+    """How a command ended: what it said, and what it took."""
+
+    said: str
+    peak: int  # bytes, of the largest of its processes
+    seconds: float
+
+
+def _gankit(*words: str) -> Ended:
+    begun = time.monotonic()
+    command = [sys.executable, "-m", "gankit", *words]
+    child = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    assert child.stdout is not None
+    said = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    child.stdout.close()
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0, said
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Ended(said, usage.ru_maxrss * unit, time.monotonic() - begun)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("first", "then"), [(1, 2), (2, 1)])
+def test_a_recipe_plays_its_real_data_within_its_memory(
+    name: str,
+    first: int,
+    then: int,
+    data: Path,
+    tmp_path: Path,
+    record_testsuite_property: Any,
+) -> None:
+    """Resident in so many processes, resumed streamed in so many others, sampled."""
+    case = CASES[name]
+    if case.data and not (data / case.data).exists():
+        pytest.skip(f"GANKIT_TEST_DATA has no {case.data}")
+    out = tmp_path / "run"
+    root = (f"dataset.root={data / case.data}",) if case.data else ()
+    how = (*root, *case.options, "train.device=cpu", "train.samples=16")
+    begun = _gankit(
+        *("train", case.recipe, *how, "train.steps=2"),
+        *("train.data=resident", "--processes", str(first), "--out", str(out)),
+    )
+    assert f"on {case.items:,} items, resident on cpu" in begun.said
+    resumed = _gankit(
+        *("resume", str(out), "train.steps=3", "train.data=streamed"),
+        *("--processes", str(then)),
+    )
+    assert f"on {case.items:,} items, streamed to cpu" in resumed.said
+    drawn = _gankit(
+        *("sample", str(out), "-n", "4", *case.asked, "-o", str(tmp_path / "four.png"))
+    )
+    limit = case.items * case.item_bytes + _GIB
+    for ended, what in ((begun, "train"), (resumed, "resume"), (drawn, "sample")):
+        record_testsuite_property(
+            f"{name}, {what} after {first}",
+            f"{ended.peak / 2**20:.0f} MiB, {ended.seconds:.1f} s",
+        )
+        assert ended.peak <= limit, what
+    steps = [json.loads(x)["step"] for x in (out / "metrics.jsonl").open()]
+    assert steps == [2, 3]
+    manifest = json.loads((out / "checkpoints/00000003/manifest.json").read_text())
+    assert manifest["step"] == 3
+    with Image.open(tmp_path / "four.png") as picture:
+        assert len(picture.getcolors(1 << 20) or ()) > 16  # more than a flat ground
