@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -115,7 +117,8 @@ def save(
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         save_file(weights, aside / WEIGHTS)
-        torch.save({"game": states, "hooks": kept, "run": said}, aside / STATE)
+        state = {"game": states, "hooks": dict(sorted(kept.items())), "run": said}
+        torch.save(state, aside / STATE, pickle_module=_PLAIN)
         _check_safe(aside / STATE)
         manifest = {
             "format": FORMAT,
@@ -204,6 +207,31 @@ def read(path: Path) -> Checkpoint:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
+
+
+class _PlainPickler(pickle.Pickler):
+    """Writes equal contents as equal bytes, however they came about.
+
+    Nothing is written as a reference to what was written before, and each tensor has a
+    storage of its own: which strings are one object, and of what a tensor is a view,
+    differs between a state that was loaded and the one that was saved.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fast = True  # without a memo
+
+    def reducer_override(self, thing: Any) -> Any:
+        """Copy a tensor; a dense one keeps its strides, which sums may follow."""
+        if not isinstance(thing, Tensor):
+            return NotImplemented
+        own: Any = thing.detach().to("cpu", copy=True)
+        if own.layout is torch.strided and own.is_contiguous():
+            own = own.view(-1).view(own.shape)  # a side of one may have any stride
+        return own.__reduce_ex__(2)
+
+
+_PLAIN = SimpleNamespace(__name__=__name__, Pickler=_PlainPickler)
 
 
 def _check_safe(path: Path) -> None:

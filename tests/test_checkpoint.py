@@ -29,6 +29,7 @@ from gankit.preparation import prepare
 from gankit.restoring import restore as restore_into
 from gankit.settings import PLAYERS, Optimizer
 from gankit.trainer import Run
+from tiny import tree
 
 CPU = torch.device("cpu")
 FILES = (WEIGHTS, STATE, MANIFEST)
@@ -56,7 +57,7 @@ def _state(run: Run) -> dict[str, Any]:
 
 def _listed(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
-        return value.tolist()
+        return value.to_dense().tolist()
     if isinstance(value, dict):
         return {key: _listed(inner) for key, inner in value.items()}
     return [_listed(v) for v in value] if isinstance(value, list | tuple) else value
@@ -391,3 +392,93 @@ def test_parts_are_compared_by_name_and_compatible_version(folder: Path) -> None
         restore(loss="other-gan/odd 1.0")
     with pytest.raises(RunError, match=r"loss: .* this run none"):
         restore()
+
+
+def _word(text: str) -> str:
+    """Return equal text in an object of its own."""
+    return "".join(list(text))
+
+
+def _numbers() -> torch.Tensor:
+    return torch.arange(12.0).reshape(3, 4)
+
+
+# equal contents; of the second, all that can be is one object, or a part of another
+_SHARED, _PAIR = _numbers(), [_word("a pair"), 2.5]
+CONTENTS: dict[str, tuple[Any, Any]] = {
+    "strings": (
+        {_word("some words"): [_word("some words"), _word("cpu")]},
+        {"some words": ["some words", "cpu"]},
+    ),
+    "lists": ([[_word("a pair"), 2.5], [_word("a pair"), 2.5]], [_PAIR, _PAIR]),
+    "one tensor twice": ([_numbers(), _numbers()], [_SHARED, _SHARED]),
+    "rows": ([_numbers(), _numbers()[1:].clone()], [_SHARED, _SHARED[1:]]),
+    "a column": (_numbers()[:, 2].clone(), _SHARED[:, 2]),
+    "a scalar": (torch.tensor(7.0), _SHARED[1, 3]),
+    "an expanded one": (torch.ones(3, 2), torch.ones(1).expand(3, 2)),
+    "a transposed one": (_numbers().t().clone(), _SHARED.t()),
+    "a row of a transposed one": (_numbers().t()[:1].clone(), _SHARED.t()[:1]),
+    "none of a tensor": (torch.zeros(0, 4), _SHARED[:0]),
+    "a parameter": (_numbers(), nn.Parameter(_SHARED)),
+    "sparse ones": ([_numbers().to_sparse()] * 2, [_SHARED.to_sparse()] * 2),
+    "bytes and sizes": (
+        [b"12", bytes([49, 50]), torch.Size([3]), torch.Size([3])],
+        [b"12"] * 2 + [torch.Size([3])] * 2,
+    ),
+}
+
+
+def _saved(folder: Path, contents: Any, **hooks: Any) -> Path:
+    run = _run(folder)
+    return checkpoint.save(
+        folder,
+        step=3,
+        networks=run.game.networks(),
+        states={"loss": contents},
+        kept=hooks,
+        said={},
+        facts=run.data.facts,
+        conditions=(),
+        parts={},
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_equal_contents_are_equal_bytes(kind: str, tmp_path: Path) -> None:
+    """However they came about; and what was loaded is saved as it was."""
+    apart, shared = CONTENTS[kind]
+    first, second = (
+        _saved(tmp_path / name, contents)
+        for name, contents in (("apart", apart), ("shared", shared))
+    )
+    assert _listed(read(first).state()) == _listed(read(second).state())
+    assert tree(first) == tree(second)
+    again = _saved(tmp_path / "again", read(first).state()["game"]["loss"])
+    assert tree(again) == tree(first)
+
+
+def test_hooks_that_keep_a_state_may_do_so_in_any_order(tmp_path: Path) -> None:
+    """One that was left out for a while comes back before the others."""
+    one = _saved(tmp_path / "one", 0, first={"a": 1}, second={"b": 2})
+    other = _saved(tmp_path / "other", 0, second={"b": 2}, first={"a": 1})
+    assert tree(one) == tree(other)
+
+
+def test_a_dense_tensor_keeps_its_strides(tmp_path: Path) -> None:
+    """Sums over channels that come last are not made in the order of others."""
+    last = torch.zeros(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    found = read(_saved(tmp_path, last)).state()["game"]["loss"]
+    assert found.stride() == last.stride() == (60, 1, 15, 3)
+
+
+def test_a_restored_run_is_saved_as_the_one_that_it_is(tmp_path: Path) -> None:
+    """With optimisers and all, to the byte, at once and some steps later."""
+    run, other = _run(tmp_path / "run"), _run(tmp_path / "other", seed=5)
+    _play(run, 3)
+    path = run.save()
+    other.restore(read(path))
+    assert tree(other.save()) == tree(path)
+    for each in (run, other):
+        _play(each, 2)
+    assert tree(other.save()) == tree(run.save())
