@@ -155,7 +155,8 @@ class Step:
         if self._conditioner is None or tokens is None:
             return None
         with self._precision.autocast():
-            return self._conditioner(tokens).float()
+            vectors = self._conditioner(tokens).float()
+        return vectors.view_as(vectors)  # never a parameter itself, see `generate`
 
 
 def ranking(step: Step) -> dict[str, Tensor]:

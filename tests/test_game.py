@@ -202,6 +202,34 @@ def test_nothing_reaches_a_conditioner_through_the_generator(
     torch.testing.assert_close(moved, wanted, rtol=1e-4, atol=1e-6)
 
 
+def test_not_even_to_one_that_gives_its_own_parameter() -> None:
+    """A condition that is a parameter is no leaf of the loss's making."""
+
+    class Bare(Labels):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bare = nn.Parameter(torch.ones(8, 3))
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            return self.bare
+
+    asked: list[bool] = []
+
+    @frozen
+    class Watching(Logistic):
+        def discriminator(self, step: Any) -> Tensor:
+            fake = step.generate(step.noise, step.condition)
+            (reached,) = torch.autograd.grad(
+                fake.sum(), run.game.conditioner.bare, allow_unused=True
+            )
+            asked.append(reached is not None)
+            return Logistic.discriminator(self, step)
+
+    run = make_run(conditioner=Bare(), loss=Watching(), train={"order": "simultaneous"})
+    run.game.play(0)
+    assert asked == [False]
+
+
 def test_a_loss_may_differentiate_the_generator_by_a_condition() -> None:
     """Where it gives a leaf of its own: how far a sample moves with its condition."""
     slopes: list[Tensor] = []

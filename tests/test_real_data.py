@@ -154,8 +154,8 @@ def test_a_recipe_plays_its_real_data_within_its_memory(
             f"{ended.peak / 2**20:.0f} MiB, {ended.seconds:.1f} s",
         )
         assert ended.peak <= limit, what
-    steps = [json.loads(x)["step"] for x in (out / "metrics.jsonl").open()]
-    assert steps == [2, 3]
+    lines = (out / "metrics.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [2, 3]
     manifest = json.loads((out / "checkpoints/00000003/manifest.json").read_text())
     assert manifest["step"] == 3
     with Image.open(tmp_path / "four.png") as picture:
