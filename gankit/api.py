@@ -26,6 +26,7 @@ from gankit.recipe import Recipe, read_recipe
 from gankit.recording import recorders
 from gankit.restoring import changed_versions, choose, load_weights
 from gankit.sampling import Sampler
+from gankit.threads import computing
 from gankit.trainer import Run, observers
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -83,8 +84,9 @@ def train(
             if processes.leads:
                 folder_of(recipe, out)
             assembly = assemble(recipe)
-        with explained(), _arithmetic(assembly, processes):
+        with explained(), _arithmetic(assembly, processes) as said:
             run = prepare(assembly, found, processes=processes, progress=progress)
+            run.notes = said
             if processes.leads:
                 # only now: reading the data may take minutes, in which another run
                 # may take the folder
@@ -194,7 +196,8 @@ def _resumed(
         )
         recipe = read_recipe(path, overrides, plugins=plugins, disable=disable)
         assembly = assemble(recipe)
-        with explained(), _arithmetic(assembly, processes):
+        threads = found.threads if found is not None else None
+        with explained(), _arithmetic(assembly, processes, threads) as said:
             run = prepare(
                 assembly,
                 recipe.registry.plugins,
@@ -203,7 +206,7 @@ def _resumed(
                 processes=processes,
                 progress=progress,
             )
-            run.notes = _passed_over(damaged, found) if found else ()
+            run.notes = said + (_passed_over(damaged, found) if found else ())
             if found is not None:
                 run.notes += tuple(
                     f"{line}: the run goes on, but not to the same bits"
@@ -226,10 +229,10 @@ def _reopened(folder: Path) -> tuple[Checkpoint | None, tuple[str, ...]]:
 
 
 def _arithmetic(
-    assembly: Assembly, processes: Processes
-) -> AbstractContextManager[object]:
+    assembly: Assembly, processes: Processes, threads: int | None = None
+) -> AbstractContextManager[tuple[str, ...]]:
     if assembly.train.reduce == "fast":
-        return nullcontext()
+        return computing(threads)
     return exact_arithmetic(resolve_device(assembly.train.device, processes))
 
 

@@ -41,6 +41,7 @@ class Checkpoint:
     conditions: tuple[str, ...]
     parts: dict[str, str]
     versions: dict[str, str]  # of gankit and torch
+    threads: int  # that have computed, on the CPU
 
     def weights(self, device: torch.device) -> dict[str, dict[str, Tensor]]:
         """Read the weights: name of the network → its state.
@@ -124,6 +125,7 @@ def save(
             "format": FORMAT,
             "step": step,
             "versions": {"gankit": core_version(), "torch": torch.__version__},
+            "threads": torch.get_num_threads(),
             "parts": parts,
             "facts": asdict(facts),
             "conditions": list(conditions),
@@ -204,6 +206,7 @@ def read(path: Path) -> Checkpoint:
             conditions=tuple(manifest["conditions"]),
             parts=manifest["parts"],
             versions=manifest["versions"],
+            threads=int(manifest["threads"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error

@@ -56,10 +56,10 @@ def _one_of_many(name: str, there: list[str], processes: Processes) -> torch.dev
 
 
 @contextmanager
-def exact_arithmetic(device: torch.device) -> Iterator[None]:
+def exact_arithmetic(device: torch.device) -> Iterator[tuple[str, ...]]:
     """Compute the same bits again: one thread on a CPU, fixed algorithms on a GPU.
 
-    How a CPU cuts a sum depends on how many threads share it.
+    How a CPU cuts a sum depends on how many threads share it. There is nothing to tell.
     """
     threads = torch.get_num_threads()
     before = torch.are_deterministic_algorithms_enabled()
@@ -69,7 +69,7 @@ def exact_arithmetic(device: torch.device) -> Iterator[None]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     try:
-        yield
+        yield ()
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(before)

@@ -15,6 +15,7 @@ from gankit.commands import Command
 from gankit.errors import GankitError, UsageError
 from gankit.plugins import Plugins, discover, resolve
 from gankit.registry import Registry
+from gankit.threads import wait_briefly
 
 COMMANDS = (
     Command("train", "gankit.cli.train:train", "Train a recipe."),
@@ -112,6 +113,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line, and exit: 0 done, 2 the user's input, 1 anything else."""
+    wait_briefly()
     sys.exit(run(arguments))
 
 

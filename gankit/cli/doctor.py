@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
@@ -12,6 +13,7 @@ from gankit.cli import Context, plugin_options
 from gankit.errors import PluginError
 from gankit.plugins import core_version
 from gankit.registry import Registry
+from gankit.threads import busy_cores, cores
 
 _PACKAGES = (
     "torch",
@@ -52,6 +54,7 @@ def doctor(context: Context, as_json: bool) -> int:
             name: f"{free_memory(resolve_device(name)) / 2**30:.1f} GiB free"
             for name in available_devices()
         },
+        "cores": _cores(),
         "plugins": {plugin.name: plugin.source for plugin in registry.plugins.loaded},
         "parts": len(registry.entries()),
         "problems": problems,
@@ -71,6 +74,21 @@ def doctor(context: Context, as_json: bool) -> int:
         click.echo(f"problem: {problem}")
     click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
     return 1 if problems else 0
+
+
+def _cores() -> str:
+    """Say how many cores there are to compute on, and what waiting threads do."""
+    there, busy = len(cores()), busy_cores()
+    asked = [
+        f"{name}={os.environ[name]}"
+        for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+        if name in os.environ
+    ]
+    advice = ""
+    if busy and "OMP_NUM_THREADS" not in os.environ:
+        advice = f"; a run begun now computes with {max(1, there - busy)}"
+    settings = f" ({', '.join(asked)})" if asked else ""
+    return f"{there}, {busy} busy with other work{advice}{settings}"
 
 
 def _version(package: str) -> str:
