@@ -43,10 +43,10 @@ _NORM = "gradient/generator"
 # that drew one picture of each digit had 0.003 to 0.08 within a digit. The effect of a
 # condition was 0.3 to 1.
 _PATIENCE = {  # looks in a row, and steps from the first to the last of them
-    OVERPOWERING: (10, 300),
+    OVERPOWERING: (20, 900),
     VANISHING: (10, 300),
     COLLAPSE: (3, 500),
-    IGNORED: (3, 500),
+    IGNORED: (4, 2000),
 }
 _SURE = 0.999  # share of pairs ranked right
 _VANISHED = 1e-3  # of the largest gradient that was usual for a while
