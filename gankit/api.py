@@ -153,9 +153,9 @@ def load(
     generator, conditioner = assemble_generator(recipe, found.facts)
     weights = found.weights(place)
     learnt = weights.get("average", weights.get("generator", {}))
-    load_weights(generator.to(place), learnt, found.path)
+    load_weights(generator.to(place).train(), learnt, found.path)
     if isinstance(conditioner, nn.Module):
-        conditioner.to(place)
+        conditioner.to(place).train()
         load_weights(conditioner, weights.get("conditioner", {}), found.path)
     return Sampler(
         generator,
@@ -196,7 +196,7 @@ def _resumed(
         )
         recipe = read_recipe(path, overrides, plugins=plugins, disable=disable)
         assembly = assemble(recipe)
-        threads = found.threads if found is not None else None
+        threads = found.threads if found and processes.size == 1 else None
         with explained(), _arithmetic(assembly, processes, threads) as said:
             run = prepare(
                 assembly,
@@ -231,9 +231,10 @@ def _reopened(folder: Path) -> tuple[Checkpoint | None, tuple[str, ...]]:
 def _arithmetic(
     assembly: Assembly, processes: Processes, threads: int | None = None
 ) -> AbstractContextManager[tuple[str, ...]]:
-    if assembly.train.reduce == "fast":
-        return computing(threads)
-    return exact_arithmetic(resolve_device(assembly.train.device, processes))
+    device = resolve_device(assembly.train.device, processes)
+    if assembly.train.reduce == "exact":
+        return exact_arithmetic(device)
+    return computing(threads) if device.type == "cpu" else nullcontext(())
 
 
 def _passed_over(damaged: tuple[str, ...], found: Checkpoint) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class Batch:
         return self.data.tokens_at(self.positions)
 
     def mismatched_tokens(self, rng: torch.Generator) -> Tensor | None:
-        """Tokens of items of other classes than the samples', (B, ...)."""
+        """Tokens of items whose conditions are wrong for the samples, (B, ...)."""
         return self.data.tokens_at(self.data.strangers(self.positions, rng))
 
 

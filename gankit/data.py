@@ -43,6 +43,7 @@ class Data:
     tokens: Tensor | None = field(default=None, repr=False)
     _groups: tuple[Tensor, Tensor, Tensor] | None = field(default=None, repr=False)
     _captions_of: Tensor | None = field(default=None, repr=False)
+    _wrong: dict[tuple[int, ...], Tensor] = field(factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -149,14 +150,16 @@ class Data:
 
     def _wrong_for(self, position: int, rng: torch.Generator) -> Tensor:
         """Draw from all that are wrong for one item, where they are few."""
-        every = torch.arange(len(self))
-        same = every == position
-        if self.labels is not None:
-            same |= self.labels == self.labels[position]
-        pieces = torch.split(every, _CHUNK)
-        own = torch.tensor([position])
-        shared = torch.cat([self._share(own.expand(len(p)), p) for p in pieces])
-        wrong = (~(same | shared)).nonzero()[:, 0]
+        own = self._repeated()[position]
+        label = int(self.labels[position]) if self.labels is not None else position
+        # what is wrong follows from the class and from captions that others have too
+        known = (label if self.labels is not None else -1, *own.tolist())
+        if known not in self._wrong:
+            same = self.labels if self.labels is not None else torch.arange(len(self))
+            self._wrong[known] = (~((same == label) | self._shared(own))).nonzero()[
+                :, 0
+            ]
+        wrong = self._wrong[known]
         if not len(wrong):
             raise DataError(
                 f"item {int(self.indices[position])}: every other item "
@@ -166,6 +169,10 @@ class Data:
             )
         draw = torch.rand((), generator=rng, device=rng.device).cpu()
         return wrong[(draw * len(wrong)).long()]
+
+    def _shared(self, captions: Tensor) -> Tensor:
+        """Tell which items have one of some repeated captions, (K,): (N,)."""
+        return torch.isin(self._repeated(), captions[captions >= 0]).any(1)
 
     def _share(self, some: Tensor, others: Tensor) -> Tensor:
         """Tell which pairs of positions have a caption in common, (B,)."""

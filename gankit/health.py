@@ -20,7 +20,7 @@ from attrs import asdict, define, field
 from torch import Tensor
 
 from gankit.hookspecs import hookimpl
-from gankit.probe import DIVERSITY, EFFECT, Probe
+from gankit.probe import DIVERSITY, EFFECT, NOISE_EFFECT, Probe
 from gankit.step import AUC
 from gankit.trainer import Report, Run
 
@@ -30,6 +30,7 @@ OVERPOWERING = "overpowering discriminator"
 VANISHING = "vanishing generator gradients"
 COLLAPSE = "collapse"
 IGNORED = "ignored condition"
+UNMOVED = "ignored noise"
 UNBOUNDED = "unbounded discriminator"
 
 _NORM = "gradient/generator"
@@ -47,11 +48,13 @@ _PATIENCE = {  # looks in a row, and steps from the first to the last of them
     VANISHING: (10, 300),
     COLLAPSE: (3, 500),
     IGNORED: (4, 2000),
+    UNMOVED: (4, 2000),
 }
 _SURE = 0.999  # share of pairs ranked right
 _VANISHED = 1e-3  # of the largest gradient that was usual for a while
 _GROWN = 1000  # steps, after which samples are judged
 _COLLAPSED = 0.1  # of the distance between real samples
+_UNMOVED = 0.01  # of the distance between real samples
 _NO_EFFECT = 0.05  # of the distance between samples, or real ones, that share nothing
 
 
@@ -143,7 +146,7 @@ class Health:
                 "a gradient penalty, or choose another loss",
             )
 
-    @hookimpl(tryfirst=True)  # so that what it measures is in the step's own line
+    @hookimpl(tryfirst=True)  # so that plugins can read what it measures
     def gankit_after_step(self, run: Run, report: Report) -> None:
         """Look at the players, and at samples, when it is time."""
         train = run.assembly.train
@@ -186,7 +189,9 @@ class Health:
         every = run.assembly.train.sample_every
         if not every or run.step % every or run.step < _GROWN:
             return
-        diversity, effect = (seen.get(name, math.nan) for name in (DIVERSITY, EFFECT))
+        diversity, effect, moved = (
+            seen.get(name, math.nan) for name in (DIVERSITY, EFFECT, NOISE_EFFECT)
+        )
         what = "samples of one class" if self._probe.within else "samples"
         self._judge(
             run,
@@ -205,6 +210,16 @@ class Health:
             "distance between samples, or real ones, of other conditions; a loss that "
             "shows the discriminator wrong conditions, a smaller noise.size or a "
             "conditioner that tells its conditions further apart usually helps",
+        )
+
+        self._judge(
+            run,
+            UNMOVED,
+            seen=moved < _UNMOVED,
+            text="another noise hardly changes a sample of the same caption: by "
+            f"{moved:.2g} of the distance between real ones; a larger noise.size, "
+            "captions that are interpolated or averaged, or a penalty on samples that "
+            "stay alike usually helps",
         )
 
     def _judge(self, run: Run, kind: str, *, seen: bool, text: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from gankit.errors import RecipeError, nearest
 
 Change = tuple[tuple[str, ...], Any]
-# whether two names in a block, as "loss", are of one part
-Same = Callable[[str, Any, Any], bool]
+# whether another name is of the part that a block, as "loss", uses
+Same = Callable[[str, Mapping[str, Any], Any], bool]
 
 _PLAYERS = (("generator",), ("discriminator",))
 
@@ -48,7 +48,7 @@ def override(
     table: Mapping[str, Any],
     changes: Iterable[Change],
     blocks: Iterable[str],
-    same: Same = lambda block, one, other: bool(one == other),
+    same: Same = lambda name, block, other: bool(block["use"] == other),
 ) -> dict[str, Any]:
     """Return the table with changes made.
 
@@ -60,7 +60,7 @@ def override(
         table: a recipe; it stays as it was.
         changes: in any order, but that the last one of a setting counts.
         blocks: the blocks that there are.
-        same: whether two names in a block are of one part.
+        same: whether another name is of the part that a block uses.
 
     Raises:
         RecipeError: a path leads nowhere.
@@ -153,7 +153,7 @@ def _set(
     if isinstance(here, list):
         problems.append(f"{'.'.join(path)}: name an entry by its number and an option")
         return
-    if last == "use" and not same(path[0], here.get("use", value), value):
+    if last == "use" and "use" in here and not same(path[0], here, value):
         here.clear()
     here.pop(_EXCLUSIVE.get(path, ""), None)
     here[last] = value

@@ -142,7 +142,7 @@ class Average:
     RAMP = 0.05
 
     def __init__(self, network: nn.Module, half_life: int) -> None:
-        self.network = deepcopy(network).eval().requires_grad_(False)
+        self.network = deepcopy(network).requires_grad_(False)
         self.half_life = half_life
         self.seen = 0
 

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from gankit.data import Data
 from gankit.errors import DataError
-from gankit.randomness import generator, global_stream
-from gankit.sampling import as_played
+from gankit.randomness import generator
 from gankit.trainer import Run
 
-DIVERSITY, EFFECT = "diversity", "condition effect"  # as measured
+# as measured
+DIVERSITY, EFFECT, NOISE_EFFECT = "diversity", "condition effect", "noise effect"
 
 _PROBED = 64  # samples of a kind at a look
 
@@ -48,6 +48,7 @@ class Probe:
             if mates is None
             else _paired(real, self._real_at(data, mates))
         )
+        self._captions = conditioner is not None and conditioner.reads == "captions"
         self._strangers = None if conditioner is None else self._wrong(data)
         if self._strangers is not None:
             other = self._real_at(data, self._strangers)
@@ -55,41 +56,39 @@ class Probe:
         draws = self._rng("noise", run.game.device)
         self._noise = run.game.draw_noise(2 * len(self._positions), draws).chunk(2)
 
-    @torch.no_grad()
     def look(self, run: Run) -> dict[str, float]:
-        """Measure what can be: how diverse samples are, and what a condition changes.
+        """Measure what can be: how diverse samples are, and what moves them.
 
-        Diversity is the mean distance between two samples, by that between two real
-        ones. The effect of a condition is the mean distance between two samples of one
-        noise and two conditions, by that between samples of two noises and conditions,
-        or by that between real samples of two conditions where it is larger: a
-        generator that has collapsed ignores what it is asked for, even if nothing else
-        moves its samples either.
+        - Diversity is the mean distance between two samples, by that between two real
+          ones.
+        - The effect of a condition is the mean distance between two samples of one
+          noise and two conditions, by that between samples of two noises and
+          conditions, or by that between real samples of two conditions where it is
+          larger: a generator that has collapsed ignores what it is asked for, even if
+          nothing else moves its samples either.
+        - The effect of the noise is the mean distance between two samples of one
+          caption and two noises, by that between two real samples of any captions,
+          because few real ones have the same. Within a class it is the diversity.
         """
-        with as_played(run.sampler.generator, run.game.conditioner):
-            made = self._generate(run, self._positions, 0)
-            if self.within:
-                distance = _paired(made, self._generate(run, self._positions, 1))
-            else:
-                distance = _mutual(made)
-            found = {DIVERSITY: _ratio(distance, self._real)}
-            if self._strangers is not None:
-                other = self._generate(run, self._strangers, 0)
-                apart = self._generate(run, self._strangers, 1)
-                whole = max(_paired(made, apart), self._real_apart)
-                found[EFFECT] = _ratio(_paired(made, other), whole)
+        made = self._generate(run, self._positions, 0)
+        again = self._generate(run, self._positions, 1)
+        distance = _paired(made, again) if self.within else _mutual(made)
+        found = {DIVERSITY: _ratio(distance, self._real)}
+        if self._captions:
+            found[NOISE_EFFECT] = _ratio(_paired(made, again), self._real)
+        if self._strangers is not None:
+            other = self._generate(run, self._strangers, 0)
+            apart = self._generate(run, self._strangers, 1)
+            whole = max(_paired(made, apart), self._real_apart)
+            found[EFFECT] = _ratio(_paired(made, other), whole)
         return {name: value for name, value in found.items() if math.isfinite(value)}
 
     def _generate(self, run: Run, positions: Tensor, draw: int) -> Tensor:
         """Sample with the conditions at positions and one of two noises, (B, d)."""
         tokens = run.data.tokens_at(positions)
         # what a network draws itself goes with the noise
-        with global_stream(run.game.device, self._seed, "health", "global", draw):
-            condition = None
-            if run.game.conditioner is not None and tokens is not None:
-                condition = run.game.conditioner(tokens)
-            made: Tensor = run.sampler.generator(self._noise[draw], condition)
-        return made.float().flatten(1).cpu()
+        stream = (self._seed, "health", "global", draw)
+        return run.sampler.draw(self._noise[draw], tokens, *stream).flatten(1)
 
     def _real_at(self, data: Data, positions: Tensor) -> Tensor:
         """Return real samples, (B, d), on the CPU."""

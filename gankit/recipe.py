@@ -150,10 +150,11 @@ def read_recipe(
     if local:
         registry = Registry(discover([*plugins, *(folder / p for p in local)], disable))
 
-    def same(block: str, one: object, other: object) -> bool:
-        if block not in _OF_PARTS:
-            return one == other
-        return registry.same(LISTS.get(block, block), one, other)
+    def same(name: str, block: Mapping[str, Any], other: object) -> bool:
+        if name not in _OF_PARTS:
+            return bool(block["use"] == other)
+        options = block.keys() - {"use"}
+        return registry.same(LISTS.get(name, name), block["use"], other, options)
 
     return structure_recipe(name, override(table, changes, BLOCKS, same), registry)
 

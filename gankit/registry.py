@@ -131,10 +131,23 @@ class Registry:
             )
         raise PartError(self._absence(kind, name, of_kind))
 
-    def same(self, kind: str, one: object, other: object) -> bool:
-        """Tell whether two names are of one part: its short one and its long one."""
-        every = ((e.part.name, e.name) for e in self.entries(kind))
-        return one == other or any(one in names and other in names for names in every)
+    def same(
+        self, kind: str, one: object, other: object, options: Iterable[str] = ()
+    ) -> bool:
+        """Tell whether two names are of one part: its short one and its long one.
+
+        Where several plugins have a part of the short name, the long one is taken for
+        the same if it has these options.
+        """
+        if one == other:
+            return True
+        entries = self.entries(kind)
+        named = [e for e in entries if {one, other} <= {e.part.name, e.name}]
+        if not named:
+            return False
+        if sum(e.part.name == named[0].part.name for e in entries) == 1:
+            return True
+        return set(options) <= {option.name for option in named[0].options}
 
     def _absence(self, kind: str, name: str, of_kind: tuple[Entry, ...]) -> str:
         known = {e.part.name: None for e in of_kind} | {e.name: None for e in of_kind}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,8 @@ class Samples:
 class Sampler:
     """Draws from a generator: its moving average, where the run keeps one.
 
-    Samples have the distribution that the discriminator judged, see :func:`as_played`.
+    Samples have the distribution that the discriminator judged, see :meth:`draw`. The
+    networks are in the modes in which they play.
 
     Args:
         generator: the network to draw from.
@@ -95,6 +96,7 @@ class Sampler:
         self.device = device
         self.notes = tuple(notes)
         self._draw_noise = draw_noise
+        self._changing: list[nn.Module] | None = None  # found when first drawn from
 
     def sample(
         self,
@@ -133,15 +135,63 @@ class Sampler:
         made = []
         for start in range(0, len(noise), _BATCH):
             part = slice(start, start + _BATCH)
-            with (
-                as_played(self.generator, self.conditioner),
-                global_stream(self.device, seed, "sample", "global", start),
-            ):
-                condition = None
-                if self.conditioner is not None and tokens is not None:
-                    condition = self.conditioner(tokens[part].to(self.device))
-                made.append(self.generator(noise[part], condition).float().cpu())
+            some = None if tokens is None else tokens[part].to(self.device)
+            made.append(self.draw(noise[part], some, seed, "sample", "global", start))
         return Samples(self._displayed(torch.cat(made)), tuple(captions))
+
+    @torch.no_grad()
+    def draw(
+        self, noise: Tensor, tokens: Tensor | None, seed: int, *purpose: str | int
+    ) -> Tensor:
+        """Turn noise (B, n) and tokens (B, ...) into samples (B, *sample) on the CPU.
+
+        The networks are in the mode in which they play, so that samples have the
+        distribution that the discriminator judges: a generator that plays with dropout
+        is sampled with dropout (as Isola et al. 2017, section 3.1, do), because without
+        it it is another one, whose samples nobody has judged. Only modules that a pass
+        in that mode would change, as a batch norm's running statistics, are in
+        evaluation mode: a sample does not depend on those beside it.
+
+        Args:
+            noise: as the generator takes it, on the device.
+            tokens: of the conditions, on the device; None without a conditioner.
+            seed: of what the networks draw themselves.
+            purpose: what that is for; each has a stream of its own.
+        """
+        if self._changing is None:
+            self._changing = self._changed_by_a_pass(noise, tokens)
+        for module in self._changing:
+            module.training = False
+        try:
+            with global_stream(self.device, seed, *purpose):
+                made = _pass(self.generator, self.conditioner, noise, tokens)
+        finally:
+            for module in self._changing:
+                module.training = True
+        return made.detach().float().cpu()  # it may be a view of a weight
+
+    def _changed_by_a_pass(
+        self, noise: Tensor, tokens: Tensor | None
+    ) -> list[nn.Module]:
+        """Find the modules whose own buffers a pass in training mode changes."""
+        twins = deepcopy((self.generator, self.conditioner))
+        networks = [n for n in twins if isinstance(n, nn.Module)]
+        names = [
+            (i, name) for i, n in enumerate(networks) for name, _ in n.named_modules()
+        ]
+        before = deepcopy([_buffers(networks[i], name) for i, name in names])
+        with global_stream(self.device, 0, "trial"):  # of two, as a batch norm needs
+            two = None if tokens is None else torch.cat([tokens[:1]] * 2)
+            _pass(*twins, torch.cat([noise[:1]] * 2), two)
+        own = [
+            n for n in (self.generator, self.conditioner) if isinstance(n, nn.Module)
+        ]
+        return [
+            own[i].get_submodule(name)
+            for (i, name), was in zip(names, before, strict=True)
+            if own[i].get_submodule(name).training
+            and not all(map(torch.equal, was, _buffers(networks[i], name)))
+        ]
 
     def interpolate(
         self,
@@ -225,25 +275,19 @@ class Sampler:
         return ((samples - low) / (high - low)).clamp(0, 1)
 
 
-@contextmanager
-def as_played(*modules: object) -> Iterator[None]:
-    """Put modules in the mode that draws what the discriminator judges; and back.
+def _pass(
+    generator: nn.Module,
+    conditioner: Conditioner | None,
+    noise: Tensor,
+    tokens: Tensor | None,
+) -> Tensor:
+    condition = None
+    if conditioner is not None and tokens is not None:
+        condition = conditioner(tokens)
+    made: Tensor = generator(noise, condition)
+    return made
 
-    A module that has buffers of its own, as a batch norm has its running statistics, is
-    in evaluation mode, so that a sample does not depend on those beside it and leaves
-    no trace. Every other one is in training mode: a generator that plays with dropout
-    is sampled with dropout (as Isola et al. 2017, section 3.1, do), because without it
-    it is another one, whose samples nobody has judged.
-    """
-    networks = [module for module in modules if isinstance(module, nn.Module)]
-    before = [(m, m.training) for network in networks for m in network.modules()]
-    for network in networks:
-        network.train()
-    for module, _ in before:
-        if next(module.buffers(recurse=False), None) is not None:
-            module.training = False
-    try:
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
+
+def _buffers(network: nn.Module, name: str) -> list[Tensor]:
+    """Return the buffers of one module within a network, not of those within it."""
+    return list(network.get_submodule(name).buffers(recurse=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -78,10 +79,11 @@ class Step:
 
     @cached_property
     def mismatched_condition(self) -> Tensor:
-        """For each real sample the condition of an item of another class, (B, c).
+        """For each real sample the condition of an item for which it is wrong, (B, c).
 
-        Without classes, of another item; uniform over all of them. Reed et al. 2016,
-        section 4.2 (GAN-CLS).
+        Uniform over all of them: items of another class, without classes other items;
+        where captions are read, without a caption in common. Reed et al. 2016, section
+        4.2 (GAN-CLS).
         """
         mismatched = self._vectors(self._batch.mismatched_tokens(self._rng("mismatch")))
         assert mismatched is not None, "the assembly refuses such a loss"
@@ -172,4 +174,5 @@ def ranking(step: Step) -> dict[str, Tensor]:
         return {}
     real, fake = step.real_logits.detach(), step.fake_logits.detach()
     ranked = (real.flatten()[:, None] - fake.flatten()).sign()  # (B, B)
-    return {AUC: (ranked.mean() + 1) / 2}
+    broken = (real.sum() + fake.sum()).isnan()  # NaN has no sign, but is no tie either
+    return {AUC: torch.where(broken, math.nan, (ranked.mean() + 1) / 2)}

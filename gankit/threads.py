@@ -2,24 +2,27 @@
 
 Two threads that share a step wait for each other thousands of times in it. Where
 another program has one of their cores, each of these waits lasts until the scheduler's
-next turn: on two cores beside one busy program, steps with two threads took five to
-nine times as long as with both cores free, and two to five times as long as with one.
+next turn: on two cores beside one busy program, steps with two threads took seven times
+as long as with both cores free, and five times as long as with one thread.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Looks at a lock before a thread sleeps, as GNU OpenMP counts them; its own default is
-# 300,000. With this a step takes on idle cores what it took (drawn scenes) or 7 % more
-# (perceptrons on digits), and beside a busy program well under half of it.
+# Looks at a lock before a thread sleeps, as GNU OpenMP counts them, which torch's
+# builds for Linux use; its own default is 300,000. With this a step takes on idle cores
+# what it took (drawn scenes) or 7 % more (perceptrons on digits), and beside a busy
+# program half of it.
 _SPINS = "10000"
 _LOOK = 0.2  # seconds in which others' work is measured
 _STAT = Path("/proc/stat")
+_CORE = re.compile(r"cpu(\d+) ")
 
 
 def wait_briefly() -> None:
@@ -69,34 +72,49 @@ def computing(recorded: int | None = None) -> Iterator[tuple[str, ...]]:
         torch.set_num_threads(usual)
 
 
-def _chosen(recorded: int | None, usual: int) -> tuple[int, tuple[str, ...]]:
+def suited(usual: int, busy: int) -> int:
+    """Return how many threads compute where so many cores are busy, and none was set.
+
+    Args:
+        usual: the number that torch takes by itself.
+        busy: cores that others keep busy.
+    """
     if "OMP_NUM_THREADS" in os.environ:
+        return usual
+    return max(1, min(usual, len(cores()) - busy))
+
+
+def _chosen(recorded: int | None, usual: int) -> tuple[int, tuple[str, ...]]:
+    if asked := os.environ.get("OMP_NUM_THREADS"):
         if recorded in (None, usual):
             return usual, ()
         return usual, (
-            f"OMP_NUM_THREADS is {usual}, and this run has computed with {recorded}: "
+            f"OMP_NUM_THREADS is {asked}, and this run has computed with {recorded}: "
             "the run goes on, but not to the same bits",
         )
     if recorded is not None:
         return recorded, ()
-    there, busy = len(cores()), busy_cores()
-    count = max(1, min(usual, there - busy))
+    busy = busy_cores()
+    count = suited(usual, busy)
     if count == usual:
         return usual, ()
     return count, (
-        f"{busy} of {there} cores are busy with other work; {count} computing "
-        f"{'thread is' if count == 1 else 'threads are'} faster than {usual} then, and "
-        "the run keeps that number; OMP_NUM_THREADS sets another",
+        f"cores that are busy with other work: {busy} of {len(cores())}; threads that "
+        f"compute: {count}, not {usual}, which would be slower then; the run keeps "
+        "that number, and OMP_NUM_THREADS sets another",
     )
 
 
 def _ticks() -> dict[int, tuple[int, int]]:
     """Read how long each core has worked, and how long it has been there."""
     found = {}
-    for line in _STAT.read_text("utf-8").splitlines() if _STAT.exists() else ():
-        name, *numbers = line.split()
-        if name.startswith("cpu") and name[3:].isdigit() and int(name[3:]) in cores():
-            # user, nice, system, idle, waiting for disks, interrupts, …, guests
-            whole = sum(map(int, numbers[:8]))
-            found[int(name[3:])] = (whole - int(numbers[3]) - int(numbers[4]), whole)
-    return found
+    try:
+        for line in _STAT.read_text("utf-8").splitlines():
+            if numbered := _CORE.match(line):
+                # user, nice, system, idle, waiting for disks, interrupts, …, guests
+                times = [int(number) for number in line.split()[1:9]]
+                core, whole = int(numbered[1]), sum(times)
+                found[core] = (whole - times[3] - times[4], whole)
+    except (OSError, ValueError, IndexError):
+        return {}  # a system that does not say, or says it in another way
+    return {core: times for core, times in found.items() if core in cores()}

@@ -160,8 +160,8 @@ def test_what_was_learnt_can_be_loaded_and_sampled(tmp_path: Path) -> None:
     assert not torch.equal(sampler.sample(5, label=1, seed=7).samples, samples.samples)
 
 
-def test_sampling_is_of_the_moving_average_in_evaluation(tmp_path: Path) -> None:
-    """With dropout off, and the networks left as they were found."""
+def test_sampling_is_of_the_moving_average(tmp_path: Path) -> None:
+    """Of the live network without one; the networks are left as they were found."""
     run = gankit.train(LABELLED, out=tmp_path / "run")
     first, again = (run.sampler.sample(8).samples for _ in range(2))
     assert torch.equal(first, again)

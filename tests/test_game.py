@@ -515,6 +515,18 @@ def test_pairs_ranked_right_are_counted_whatever_the_logits_mean() -> None:
     assert float(run.game.play(0)["AUC"]) == (0 + 2 + 3.5 + 4) / 16
 
 
+def test_logits_that_are_no_numbers_are_not_ranked() -> None:
+    """NaN is neither a tie nor chance."""
+
+    class Broken(Judge):
+        def forward(self, samples: Tensor, condition: Tensor | None) -> Tensor:
+            logits = super().forward(samples, condition)
+            return torch.where(torch.arange(len(logits)) == 1, torch.nan, logits)
+
+    run = make_run(discriminator=Broken(Shapes((2,), 3)))
+    assert run.game.play(0)["AUC"].isnan()
+
+
 def test_a_loss_that_is_no_scalar_is_refused() -> None:
     """The message names the loss and the shape."""
 

@@ -18,12 +18,13 @@ from gankit.health import (
     COLLAPSE,
     IGNORED,
     OVERPOWERING,
+    UNMOVED,
     VANISHING,
     Health,
 )
 from gankit.health import UNBOUNDED as UNBOUNDED_SLOPE
 from gankit.parts import UNBOUNDED, Facts, Item, Shapes
-from gankit.probe import DIVERSITY, EFFECT, Probe
+from gankit.probe import DIVERSITY, EFFECT, NOISE_EFFECT, Probe
 from gankit.trainer import Report, Run, RunWarning
 from sites import yields
 from tiny import CAPTIONED, LABELLED, metrics, write
@@ -145,6 +146,9 @@ def _by_class() -> Parts:
     return {"dataset": Points(names=NAMES), "conditioner": OneHot()}
 
 
+SAMPLED: Parts = {"train": {"sample_every": 250}}
+
+
 # what is measured
 
 
@@ -206,7 +210,18 @@ def test_a_condition_that_is_ignored_has_no_effect() -> None:
 def test_samples_of_captions_are_compared_among_all() -> None:
     """What each caption spells is the data itself, to the bit: the ratio is 1."""
     spell = {"dataset": Titled(), "conditioner": Spelling()}
-    assert _measured(lambda z, c: c, **spell) == {DIVERSITY: 1, EFFECT: 1}
+    seen = _measured(lambda z, c: c, **spell)
+    assert seen == {DIVERSITY: 1, EFFECT: 1, NOISE_EFFECT: 0}
+
+
+def test_the_effect_of_noise_is_its_share_of_real_distances() -> None:
+    """Two noises of one caption are 1.77 apart on average, each number by 1."""
+    seen = _measured(
+        lambda z, c: c + z[:, :2], dataset=Titled(), conditioner=Spelling()
+    )
+    real = torch.tensor([[i**0.5, -i] for i in range(90)], dtype=torch.float64)
+    wanted = 1.772 / float(torch.pdist(real).mean())
+    assert seen[NOISE_EFFECT] == pytest.approx(wanted, rel=0.2)
 
 
 def test_items_alone_in_their_classes_are_compared_among_all() -> None:
@@ -409,9 +424,6 @@ def test_a_gradient_that_is_not_finite_is_left_to_others() -> None:
     assert told.heard == [(VANISHING, 2500)]
 
 
-SAMPLED: Parts = {"train": {"sample_every": 250}}
-
-
 @pytest.mark.parametrize(
     ("every", "alike", "deaf"),
     [(100, 1500, 3000), (250, 1500, 3000), (1000, 3000, 4000)],
@@ -469,6 +481,21 @@ def test_an_ignored_condition_is_told_of_and_a_weak_one_is_not(
     """Below a twentieth: 8 times the share, by 8.1, what differs among real ones."""
     told = _Told(
         formula=lambda z, c: share * c @ CENTRES + z[:, :2], **SAMPLED, **_by_class()
+    )
+    told.steps(range(250, 5000, 250))
+    assert told.heard == heard
+
+
+@pytest.mark.parametrize(("share", "heard"), [(0.05, [(UNMOVED, 3000)]), (0.5, [])])
+def test_a_generator_of_captions_that_ignores_its_noise_is_told_of(
+    share: float, heard: Any
+) -> None:
+    """Below a hundredth of the distance of real ones, which is about 30."""
+    told = _Told(
+        formula=lambda z, c: c + share * z[:, :2],
+        dataset=Titled(),
+        conditioner=Spelling(),
+        **SAMPLED,
     )
     told.steps(range(250, 5000, 250))
     assert told.heard == heard
@@ -552,6 +579,7 @@ def test_health_leaves_every_weight_of_a_run_as_it_was(tmp_path: Path) -> None:
         assert one == other
         lines, plain = (metrics(out) for out in runs)
         keys = {DIVERSITY, EFFECT}
+        keys |= {NOISE_EFFECT} if name == "captioned" else set()
         assert [line["step"] for line in lines if keys <= line.keys()] == [3, 6]
         left = [{k: v for k, v in line.items() if k not in keys} for line in lines]
         assert left == plain

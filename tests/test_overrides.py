@@ -106,9 +106,9 @@ def test_the_same_part_by_another_name_keeps_its_options() -> None:
     """Whoever knows the parts says which names are of one; each block has its own."""
     asked = []
 
-    def same(block: str, one: Any, other: Any) -> bool:
-        asked.append((block, one, other))
-        return block == "penalties" and {one, other} == {"r", "acme/r"}
+    def same(name: str, block: Any, other: Any) -> bool:
+        asked.append((name, block["use"], other))
+        return name == "penalties" and {block["use"], other} == {"r", "acme/r"}
 
     said = {"penalties.0.use": "acme/r", "dataset.use": "acme/a"}
     changed = override(TABLE, parse_overrides(said), BLOCKS, same)

@@ -306,6 +306,17 @@ def test_the_long_name_of_a_part_is_the_part(
     assert registry.same("loss", first, second) == kept
 
 
+def test_a_stranger_with_a_taken_name_is_not_the_recipe_s_part(
+    parts: Path, plugin_file: WriteFile
+) -> None:
+    """Where two have the name, the one that takes the recipe's options is meant."""
+    code = "def other(*, share: float = 0.5): ...\n"
+    code += yields("Part('loss', 'game', other)")
+    registry = Registry(discover([parts, plugin_file("acme.py", code)]))
+    assert registry.same("loss", "game", "recipe_parts/game", ["share", "kind"])
+    assert not registry.same("loss", "game", "acme/game", ["share", "kind"])
+
+
 def test_a_long_name_keeps_a_recipe_s_options(tmp_path: Path, parts: Path) -> None:
     """Also of a part whose plugin file only the recipe names, and of a list's entry."""
     table = {

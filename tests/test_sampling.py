@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import gankit
 from games import Labels, Linear, make_run
 from gankit.parts import UNBOUNDED, Shapes
-from gankit.sampling import as_played
+from tiny import LABELLED
 
 
 class Dropped(nn.Module):
@@ -51,12 +53,12 @@ def test_samples_have_the_distribution_that_was_played() -> None:
 
 
 def test_the_moving_average_is_sampled_as_it_would_play() -> None:
-    """Its copy is in evaluation mode; dropout is on while it is drawn from."""
+    """Its copy has the modes of the network that it follows."""
     run = make_run(generator=Dropped(), train={"ema": 100})
     assert run.game.average is not None
     assert run.sampler.generator is run.game.average.network
     assert set(run.sampler.sample(64).samples.flatten().tolist()) == {0.0, 2.0}
-    assert not run.sampler.generator.dropout.training
+    assert run.sampler.generator.dropout.training
 
 
 def test_a_batch_norm_is_sampled_with_its_running_statistics() -> None:
@@ -106,19 +108,63 @@ def test_a_walk_is_a_line_from_one_noise_to_the_next() -> None:
     assert drawn.captions == ("2",) * 12
 
 
+class Positional(nn.Module):
+    """Dropout by a function, in a module that has a buffer of its own."""
+
+    output_range = UNBOUNDED
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+        self.register_buffer("places", torch.arange(2.0))
+
+    def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
+        """Map (B, n) to (B, 2)."""
+        ones = torch.ones(len(noise), 2) + 0 * self.places
+        return nn.functional.dropout(ones * self.weight, 0.5, self.training)
+
+
+@pytest.mark.parametrize("ema", [0, 100])
+def test_a_buffer_that_play_does_not_change_keeps_no_module_from_playing(
+    ema: int,
+) -> None:
+    """As a table of places, beside which a module may draw dropout itself."""
+    run = make_run(generator=Positional(), train={"ema": ema})
+    run.game.play(0)
+    drawn = run.sampler.sample(64).samples
+    assert (drawn == 0).any()
+    assert float(drawn.std()) > 0.5
+
+
+def test_spectral_norms_are_not_iterated_by_sampling() -> None:
+    """Their vectors are buffers that play changes: a sample leaves no trace in them."""
+    network = Linear(Shapes((2,), 3))
+    nn.utils.parametrizations.spectral_norm(network.layer)
+    run = make_run(generator=network)
+    run.game.play(0)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    first = run.sampler.sample(8).samples
+    assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
+    assert torch.equal(run.sampler.sample(8).samples, first)
+
+
 def test_modes_are_as_they_were_and_a_part_s_own_choice_holds() -> None:
-    """A layer that its network keeps in evaluation mode is sampled in that mode."""
-
-    class Keeping(Linear):
-        def train(self, mode: bool = True) -> Keeping:
-            super().train(mode)
-            self.dropout.eval()
-            return self
-
-    network = Keeping(Shapes((2,), 3), dropout=0.5).train()
+    """A layer that is kept in evaluation mode is sampled in that mode."""
+    network = Linear(Shapes((2,), 3), dropout=0.5)
+    run = make_run(generator=network)
+    network.dropout.eval()  # as a hook may
+    seen: list[bool] = []
+    network.norm.register_forward_hook(lambda m, *_: seen.append(m.training))
+    network.dropout.register_forward_hook(lambda m, *_: seen.append(m.training))
     before = [module.training for module in network.modules()]
-    with as_played(network, None):
-        assert network.training
-        assert not network.norm.training
-        assert not network.dropout.training
+    run.sampler.sample(4)
+    assert seen[-2:] == [False, False]
     assert [module.training for module in network.modules()] == before
+
+
+def test_what_is_loaded_plays_as_it_did(tmp_path: Path) -> None:
+    """A run's own samples are those of whoever loads it, dropout and all."""
+    run = gankit.train(LABELLED, out=tmp_path / "run")
+    again = gankit.load(tmp_path / "run").sample(20, seed=5).samples
+    assert torch.equal(again, run.sampler.sample(20, seed=5).samples)
+    assert not torch.equal(again[:4], again[4:8])

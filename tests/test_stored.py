@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from gankit.data import Data
-from gankit.reading import read_data
 from gankit.parts import Facts, Item
+from gankit.reading import read_data
 
 CPU = torch.device("cpu")
 RESIDENCE = pytest.mark.parametrize("mode", ["resident", "streamed"])

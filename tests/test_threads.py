@@ -15,6 +15,7 @@ import torch
 import gankit
 from gankit import threads
 from gankit.cli import run as cli
+from gankit.processes import Processes
 from tiny import LABELLED
 
 Monkey = pytest.MonkeyPatch
@@ -87,8 +88,10 @@ def test_threads_are_as_many_as_free_cores(
     if count == 4:
         assert said == ()
     else:
-        number = sum(shares)
-        assert said[0].startswith(f"{number} of 4 cores are busy with other work; ")
+        assert said[0].startswith(
+            f"cores that are busy with other work: {sum(shares)} of 4; threads that "
+            f"compute: {count}, not 4"
+        )
 
 
 def test_a_run_that_goes_on_keeps_its_number(busy: Busy, monkeypatch: Monkey) -> None:
@@ -126,6 +129,28 @@ def test_a_machine_that_does_not_tell_is_taken_as_free(
     assert threads.busy_cores() == 0
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "\n\n", "cpu0 1 2\n", "cpu0 a b c d e f g h\n", "cpu0 0 0 0 0 0 0 0 0\n"],
+)
+def test_a_machine_that_tells_it_otherwise_is_taken_as_free(
+    text: str, busy: Busy, monkeypatch: Monkey, tmp_path: Path
+) -> None:
+    """No run fails for what it only wanted to be faster by."""
+    busy(1, 1, 1, 1)
+    (tmp_path / "other").write_text(text)
+    monkeypatch.setattr(threads, "_STAT", tmp_path / "other")
+    assert threads.busy_cores() == 0
+
+
+def test_a_run_of_several_processes_keeps_no_number(tmp_path: Path) -> None:
+    """Their number of threads was the launcher's, and the bits are others' anyway."""
+    run = gankit.train(LABELLED, {"train.steps": 2}, out=tmp_path / "run")
+    run.processes = Processes(0, 2, 0, 2)
+    manifest = json.loads((run.write() / "manifest.json").read_text("utf-8"))
+    assert manifest["threads"] is None
+
+
 def test_a_checkpoint_holds_the_number_and_a_resumed_run_has_it(
     tmp_path: Path, monkeypatch: Monkey
 ) -> None:
@@ -143,7 +168,7 @@ def test_a_checkpoint_holds_the_number_and_a_resumed_run_has_it(
         assert torch.get_num_threads() == 4
     finally:
         torch.set_num_threads(usual)
-    assert begun.notes[0].startswith("2 of 4 cores are busy")
+    assert begun.notes[0].startswith("cores that are busy with other work: 2 of 4")
     for step in (2, 4):
         manifest = out / f"checkpoints/{step:08d}/manifest.json"
         assert json.loads(manifest.read_text("utf-8"))["threads"] == 2
@@ -182,5 +207,5 @@ def test_doctor_tells_of_cores_and_of_what_a_run_would_do(
     busy(1, 0, 0, 0)
     assert cli(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["cores"] == (
-        "4, 1 busy with other work; a run begun now computes with 3 (GOMP_SPINCOUNT=5)"
+        "4, 1 busy with other work, a run begun now computes with 3, GOMP_SPINCOUNT=5"
     )

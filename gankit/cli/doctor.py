@@ -13,7 +13,7 @@ from gankit.cli import Context, plugin_options
 from gankit.errors import PluginError
 from gankit.plugins import core_version
 from gankit.registry import Registry
-from gankit.threads import busy_cores, cores
+from gankit.threads import busy_cores, cores, suited
 
 _PACKAGES = (
     "torch",
@@ -78,17 +78,18 @@ def doctor(context: Context, as_json: bool) -> int:
 
 def _cores() -> str:
     """Say how many cores there are to compute on, and what waiting threads do."""
-    there, busy = len(cores()), busy_cores()
-    asked = [
-        f"{name}={os.environ[name]}"
-        for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
-        if name in os.environ
+    import torch
+
+    busy = busy_cores()
+    threads = suited(torch.get_num_threads(), busy)
+    told = [
+        f"{len(cores())}",
+        f"{busy} busy with other work",
+        f"a run begun now computes with {threads}",
     ]
-    advice = ""
-    if busy and "OMP_NUM_THREADS" not in os.environ:
-        advice = f"; a run begun now computes with {max(1, there - busy)}"
-    settings = f" ({', '.join(asked)})" if asked else ""
-    return f"{there}, {busy} busy with other work{advice}{settings}"
+    settings = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    told += [f"{name}={os.environ[name]}" for name in settings if name in os.environ]
+    return ", ".join(told)
 
 
 def _version(package: str) -> str:

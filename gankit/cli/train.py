@@ -153,7 +153,7 @@ def _played(play: Callable[..., Any], *, as_json: bool) -> int:
 
 def _samples(folder: Path) -> str:
     """Say where samples are, or how to draw such as make no picture."""
-    if any((folder / "samples").iterdir()):
+    if any((folder / "samples").glob("*")):
         return f"pictures in {folder / 'samples'}; more with `gankit sample {folder}`"
     return f"draw samples in Python with gankit.load({str(folder)!r}).sample()"
 

@@ -79,14 +79,20 @@ def fit_text_encoder(
     generators are left as found.
 
     Raises:
-        ValueError: fewer than two items have captions, the images' features cannot be
-            had, or the loss is not finite.
+        ValueError: fewer than two items have captions, all have the same one, the
+            images' features cannot be had, or the loss is not finite.
     """
     captioned = int((table.counts > 0).sum())
     if captioned < 2:
         raise ValueError(
             f"{captioned} items of the data set have captions, and learning to tell "
             "captions apart takes at least 2; choose a data set with captions"
+        )
+    if len(table.distinct) < 2:
+        raise ValueError(
+            f"all items have one caption, {table.distinct[0]!r}, which tells none of "
+            "them from another; choose a data set with captions of its items, or "
+            "conditioner=none"
         )
     rng = torch.Generator().manual_seed(seed)
     stream = pairs(table, data.labels, settings.batch, rng)
