@@ -134,8 +134,8 @@ class Generator(Protocol):
     ``output_range`` declares its lowest and highest value, `UNBOUNDED` for a linear
     output. A network may also have ``observe(samples)``, called once before the first
     step with up to 10,000 real samples, (B, *sample), drawn from all of them. Samples
-    are drawn from it as it plays, with dropout: only modules that have buffers of their
-    own, as batch norms, are in evaluation mode then.
+    are drawn from it as it plays, with dropout: only modules with buffers that a pass
+    in training mode changes, as those of batch norms, are in evaluation mode then.
     """
 
     output_range: tuple[float, float]

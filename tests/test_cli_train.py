@@ -160,3 +160,15 @@ def gankit_parts():
     assert f'loss = "my_parts/ring {path}"' in text
     assert run(["resume", "runs/tiny-1", "train.steps=3"]) == 0
     assert run(["sample", "runs/tiny-1"]) == 0
+
+
+def test_a_run_whose_pictures_are_gone_ends_all_the_same(
+    recipe: str, capsys: Capture
+) -> None:
+    """It says how to draw samples, not where some are that are not."""
+    off = ["--disable-plugin", "gankit.pictures"]
+    assert run(["train", recipe, "--out", "runs/bare", *off]) == 0
+    assert "draw samples in Python" in capsys.readouterr().out
+    Path("runs/bare/samples").rmdir()
+    assert run(["resume", "runs/bare", "train.steps=7", *off]) == 0
+    assert "draw samples in Python" in capsys.readouterr().out

@@ -39,20 +39,22 @@ class Case:
     recipe: str
     data: str
     items: int
-    item_bytes: int  # of what is resident, samples and tokens
+    sample_bytes: int  # of one item, where samples are resident
+    token_bytes: int = 0  # of one item's condition, always resident
     asked: tuple[str, ...] = ()  # how to sample it
     options: tuple[str, ...] = ()
 
 
 CASES = {
     "mlp-gan": Case("mlp-gan", "mnist", 50_000, 28 * 28),
-    "cgan": Case("cgan", "mnist", 50_000, 28 * 28, ("--label", "7")),
-    "dcgan": Case("dcgan", "mnist", 60_000, 32 * 32, ("--label", "7")),
+    "cgan": Case("cgan", "mnist", 50_000, 28 * 28, asked=("--label", "7")),
+    "dcgan": Case("dcgan", "mnist", 60_000, 32 * 32, asked=("--label", "7")),
     "quickstart": Case(
         "quickstart",
         "",
         10_000,
-        3 * 32 * 32 + 5 * 128 * 4,
+        3 * 32 * 32,
+        5 * 128 * 4,
         ("--text", "a red circle above a blue square"),
         ("conditioner.fit_steps=10",),
     ),
@@ -60,7 +62,8 @@ CASES = {
         "text-to-image",
         "flickr8k",
         8_091,
-        3 * 76 * 76 + 5 * 64 * 4,
+        3 * 76 * 76,
+        5 * 64 * 4,
         ("--text", "a dog runs on the grass"),
         _NARROW,
     ),
@@ -68,7 +71,8 @@ CASES = {
         "text-to-image",
         "emoji",
         3_786,
-        3 * 76 * 76 + 3 * 64 * 4,
+        3 * 76 * 76,
+        3 * 64 * 4,
         ("--text", "flag: Côte d\u2019Ivoire"),
         _NARROW,
     ),
@@ -147,15 +151,20 @@ def test_a_recipe_plays_its_real_data_within_its_memory(
     drawn = _gankit(
         *("sample", str(out), "-n", "4", *case.asked, "-o", str(tmp_path / "four.png"))
     )
-    limit = case.items * case.item_bytes + _GIB
-    for ended, what in ((begun, "train"), (resumed, "resume"), (drawn, "sample")):
-        record_testsuite_property(
-            f"{name}, {what} after {first}",
-            f"{ended.peak / 2**20:.0f} MiB, {ended.seconds:.1f} s",
-        )
-        assert ended.peak <= limit, what
+    # torchvision's sets are held by the data set too, whatever is resident besides
+    held = case.items * case.sample_bytes if case.data == "mnist" else 0
+    tokens = case.items * case.token_bytes
+    for what, ended, data_bytes in (
+        ("train", begun, held + case.items * case.sample_bytes + tokens),
+        ("resume", resumed, held + tokens),
+        ("sample", drawn, 0),
+    ):
+        took = f"{ended.peak / 2**20:.0f} MiB, {ended.seconds:.1f} s"
+        record_testsuite_property(f"{name}, {what}, {first} then {then}", took)
+        assert ended.peak <= data_bytes + _GIB, f"{what}: {took}"
     lines = (out / "metrics.jsonl").read_text("utf-8").splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [2, 3]
+    measured = [json.loads(line) for line in lines if '"warning"' not in line]
+    assert [line["step"] for line in measured] == [2, 3]
     manifest = json.loads((out / "checkpoints/00000003/manifest.json").read_text())
     assert manifest["step"] == 3
     with Image.open(tmp_path / "four.png") as picture:

@@ -315,6 +315,16 @@ def test_one_captioned_item_is_not_enough() -> None:
         fit(build(), data)
 
 
+def test_one_caption_for_all_items_is_not_enough() -> None:
+    """Nothing could be told apart: an encoder that ranks it first has learnt nothing."""
+    data = Swatches()
+    data.captions = [("a swatch",)] * 8
+    with pytest.raises(
+        ValueError, match=r"one caption, 'a swatch', .* conditioner=none"
+    ):
+        fit(build(), data)
+
+
 def test_a_fit_that_diverges_is_reported(folder: Path) -> None:
     """The error names the learning rate, and nothing is kept."""
     with pytest.raises(ValueError, match=r"diverged .* fit_lr = 1e\+30; lower fit_lr"):
