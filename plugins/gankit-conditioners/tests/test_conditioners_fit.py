@@ -316,7 +316,7 @@ def test_one_captioned_item_is_not_enough() -> None:
 
 
 def test_one_caption_for_all_items_is_not_enough() -> None:
-    """Nothing could be told apart: an encoder that ranks it first has learnt nothing."""
+    """An encoder that ranks the only caption first has learnt nothing."""
     data = Swatches()
     data.captions = [("a swatch",)] * 8
     with pytest.raises(
