@@ -35,15 +35,15 @@ UNBOUNDED = "unbounded discriminator"
 
 _NORM = "gradient/generator"
 
-# What the numbers rest on: benchmarks/health.py, 3,000 steps of five recipes, a look every
-# 50, healthy and with three faults each, and 20,000 steps of perceptrons on labelled
-# digits. All pairs were ranked right at 13 looks in a row at most (600 steps) where the
-# run was healthy, at 38 to 60 where the discriminator could not lose. The gradient of
-# healthy runs stayed above a fiftieth of the largest before it. From step 1,000 on their
-# diversity was 0.24 to 1.14, and that of collapsed ones 0 to 0.04; the effect of their
-# conditions 0.26 to 1, but of the perceptrons 0.01 at first, 0.04 at 2,500 and 0.11 at
-# 3,000 steps, and without conditions 0; the effect of their noise among captions 0.07 to
-# 0.33, and without noise 0.
+# What the numbers rest on: benchmarks/health.py, 3,000 steps of five recipes, a look
+# every 50, healthy and with three faults each, and 20,000 steps of perceptrons on
+# labelled digits. All pairs were ranked right at 13 looks in a row at most (600 steps)
+# where the run was healthy, at 38 to 60 where the discriminator could not lose. The
+# gradient of healthy runs stayed above a fiftieth of the largest before it. From step
+# 1,000 on their diversity was 0.24 to 1.14, and 0 to 0.1 where noise or conditions were
+# taken away or the discriminator went by a mark; the effect of conditions was 0.26 to 1,
+# but of the perceptrons 0.01 at first, 0.04 at 2,500 and 0.11 at 3,000 steps, and 0
+# without them; the effect of noise among captions was 0.07 to 0.33, and 0 without it.
 _PATIENCE = {  # looks in a row, and steps from the first to the last of them
     OVERPOWERING: (20, 900),
     VANISHING: (10, 300),
