@@ -41,7 +41,7 @@ _NORM = "gradient/generator"
 # where the run was healthy, at 38 to 60 where the discriminator could not lose. The
 # gradient of healthy runs stayed above a fiftieth of the largest before it. From step
 # 1,000 on their diversity was 0.24 to 1.14, and 0 to 0.1 where noise or conditions were
-# taken away or the discriminator went by a mark; the effect of conditions was 0.26 to 1,
+# taken away or the discriminator had a mark; the effect of conditions was 0.26 to 1,
 # but of the perceptrons 0.01 at first, 0.04 at 2,500 and 0.11 at 3,000 steps, and 0
 # without them; the effect of noise among captions was 0.07 to 0.33, and 0 without it.
 _PATIENCE = {  # looks in a row, and steps from the first to the last of them
