@@ -103,13 +103,13 @@ def play(name: str, fault: str, data: Path, steps: int, out: Path) -> None:
     said = [f"{x['warning']} @ {x['step']}" for x in lines if "warning" in x]
     seen = [x for x in lines if "warning" not in x]
     print(f"{name}, fault: {fault}: {'; '.join(said) or 'nothing'}")
-    ranked = [x["AUC"] for x in seen]
+    ranked, clear = ([x[name] for x in seen] for name in ("AUC", "clearance"))
     norms = [x["gradient/generator"] for x in seen]
     grown = [x for x in seen if x["step"] >= 1000]
     print(
-        f"    AUC median {statistics.median(ranked):.4f}, highest {max(ranked):.4f}, "
-        f"looks in a row above 0.99, 0.999, 0.9999: "
-        f"{[longest(ranked, t) for t in (0.99, 0.999, 0.9999)]}"
+        f"    AUC: median {statistics.median(ranked):.4f}; clearance: median "
+        f"{statistics.median(clear):.2f}, highest {max(clear):.2f}, looks in a row "
+        f"above 0.7, 0.8, 0.9: {[longest(clear, t) for t in (0.7, 0.8, 0.9)]}"
     )
     print(
         f"    gradient: least {min(norms):.2g}, median {statistics.median(norms):.2g}"

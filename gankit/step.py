@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from gankit.parts import Augmentation, Conditioner
 
 
-AUC = "AUC"  # how well logits tell real from generated samples, as measured
+# how well logits tell real from generated samples, as measured
+AUC, CLEARANCE = "AUC", "clearance"
 
 
 class Step:
@@ -164,10 +165,15 @@ class Step:
 def ranking(step: Step) -> dict[str, Tensor]:
     """Measure how well the logits that were looked at tell real from fake.
 
-    The share of pairs of a real and a generated sample whose real one has the higher
-    logit, equal ones counted half: the area under the ROC curve (Hanley & McNeil 1982),
-    0.5 by chance and 1 without an error. It means the same for every loss, where the
-    sigmoid of a logit is a probability for some alone.
+    - The share of pairs of a real and a generated sample whose real one has the higher
+      logit, equal ones counted half: the area under the ROC curve (Hanley & McNeil
+      1982), 0.5 by chance and 1 without an error.
+    - How much of the way from the mean fake logit to the mean real one lies between the
+      highest fake and the lowest real: above 0 where there is no error, towards 1 where
+      there is ever more room for none.
+
+    Both mean the same for every loss, where the sigmoid of a logit is a probability for
+    some alone.
     """
     looked = vars(step)
     if "real_logits" not in looked or "fake_logits" not in looked:
@@ -175,4 +181,7 @@ def ranking(step: Step) -> dict[str, Tensor]:
     real, fake = step.real_logits.detach(), step.fake_logits.detach()
     ranked = (real.flatten()[:, None] - fake.flatten()).sign()  # (B, B)
     broken = (real.sum() + fake.sum()).isnan()  # NaN has no sign, but is no tie either
-    return {AUC: torch.where(broken, math.nan, (ranked.mean() + 1) / 2)}
+    return {
+        AUC: torch.where(broken, math.nan, (ranked.mean() + 1) / 2),
+        CLEARANCE: (real.min() - fake.max()) / (real.mean() - fake.mean()).abs(),
+    }

@@ -512,7 +512,28 @@ def test_pairs_ranked_right_are_counted_whatever_the_logits_mean() -> None:
         discriminator=Ranking(Shapes((2,), 3)), train={"batch_size": 4, "steps": 1}
     )
     # -9 is under all; 0 over two; 1 over three and equal to one; 1000 over four
-    assert float(run.game.play(0)["AUC"]) == (0 + 2 + 3.5 + 4) / 16
+    seen = run.game.play(0)
+    assert float(seen["AUC"]) == (0 + 2 + 3.5 + 4) / 16
+    # the means are 248 and -3.375; the lowest real is 10 under the highest fake
+    assert float(seen["clearance"]) == pytest.approx(-10 / 251.375)
+
+
+def test_clearance_is_the_part_of_the_way_that_no_logit_stands_in() -> None:
+    """Real 5 to 9 with a mean of 7, fake -1 to 1 with a mean of 0: 4 of 7."""
+
+    class Sure(Judge):
+        def forward(self, samples: Tensor, condition: Tensor | None) -> Tensor:
+            logits = super().forward(samples, condition)
+            real = bool((samples[:, 0] == samples[:, 0].round()).all())
+            told = [5.0, 7.0, 7.0, 9.0] if real else [-1.0, 0.0, 0.0, 1.0]
+            return 0 * logits + torch.tensor(told)
+
+    run = make_run(
+        discriminator=Sure(Shapes((2,), 3)), train={"batch_size": 4, "steps": 1}
+    )
+    seen = run.game.play(0)
+    assert float(seen["AUC"]) == 1
+    assert float(seen["clearance"]) == pytest.approx(4 / 7)
 
 
 def test_logits_that_are_no_numbers_are_not_ranked() -> None:
