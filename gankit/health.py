@@ -38,12 +38,12 @@ _NORM = "gradient/generator"
 # What the numbers rest on: benchmarks/health.py, 3,000 steps of five recipes, a look
 # every 50, healthy and with three faults each, and 20,000 steps of perceptrons on
 # labelled digits. Where the discriminator could not lose, the clearance of its logits
-# was 0.75 to 0.96, for six losses and penalties on drawn scenes; where it could, 0.74 at
-# a single look and 0.6 in the mean, though all pairs were ranked right in most runs. The
-# gradient of healthy runs stayed above a fiftieth of the largest before it. From step
-# 1,000 on their diversity was 0.24 to 1.14, and 0 to 0.1 where noise or conditions were
-# taken away or the discriminator had a mark; the effect of conditions was 0.26 to 1,
-# but of the perceptrons 0.01 at first, 0.04 at 2,500 and 0.11 at 3,000 steps, and 0
+# was 0.75 to 0.96, for six losses and penalties on drawn scenes; where it could, 0.74
+# at a single look and 0.6 in the mean, though all pairs were ranked right in most runs.
+# The gradient of healthy runs stayed above a fiftieth of the largest before it. From
+# step 1,000 on their diversity was 0.24 to 1.14, and 0 to 0.1 where noise or conditions
+# were taken away or the discriminator had a mark; the effect of conditions was 0.26 to
+# 1, but of the perceptrons 0.01 at first, 0.04 at 2,500 and 0.11 at 3,000 steps, and 0
 # without them; the effect of noise among captions was 0.07 to 0.33, and 0 without it.
 _PATIENCE = {  # looks in a row, and steps from the first to the last of them
     OVERPOWERING: (20, 900),
