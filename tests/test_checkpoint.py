@@ -440,6 +440,7 @@ def _saved(folder: Path, contents: Any, **hooks: Any) -> Path:
         facts=run.data.facts,
         conditions=(),
         parts={},
+        threads=None,
     )
 
 
