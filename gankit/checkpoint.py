@@ -41,7 +41,7 @@ class Checkpoint:
     conditions: tuple[str, ...]
     parts: dict[str, str]
     versions: dict[str, str]  # of gankit and torch
-    threads: int | None  # that have computed, if one process has
+    threads: int  # that have computed, in each process
 
     def weights(self, device: torch.device) -> dict[str, dict[str, Tensor]]:
         """Read the weights: name of the network → its state.
@@ -90,7 +90,6 @@ def save(
     facts: Facts,
     conditions: tuple[str, ...],
     parts: dict[str, str],
-    threads: int | None,
 ) -> Path:
     """Write one checkpoint under ``folder``; it is there whole or not at all.
 
@@ -104,7 +103,6 @@ def save(
         facts: what the data set knows.
         conditions: the texts of the run's own grids.
         parts: which part stands where, with plugin and version.
-        threads: that have computed, where one process has.
 
     Raises:
         RunError: it cannot be written; older ones are untouched.
@@ -127,7 +125,7 @@ def save(
             "format": FORMAT,
             "step": step,
             "versions": {"gankit": core_version(), "torch": torch.__version__},
-            "threads": threads,
+            "threads": torch.get_num_threads(),
             "parts": parts,
             "facts": asdict(facts),
             "conditions": list(conditions),
@@ -208,7 +206,7 @@ def read(path: Path) -> Checkpoint:
             conditions=tuple(manifest["conditions"]),
             parts=manifest["parts"],
             versions=manifest["versions"],
-            threads=manifest["threads"],
+            threads=int(manifest["threads"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error

@@ -93,7 +93,10 @@ def _chosen(recorded: int | None, usual: int) -> tuple[int, tuple[str, ...]]:
             "the run goes on, but not to the same bits",
         )
     if recorded is not None:
-        return recorded, ()
+        return recorded, () if recorded == usual else (
+            f"threads that compute: {recorded}, as before, for the same bits; "
+            f"OMP_NUM_THREADS={usual} takes all cores, to other bits",
+        )
     busy = busy_cores()
     count = suited(usual, busy)
     if count == usual:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
 from attrs import define, field, frozen
 from torch import Tensor
 
@@ -175,7 +174,6 @@ class Run:
             facts=self.data.facts,
             conditions=self.sampler.conditions,
             parts=self.parts,
-            threads=torch.get_num_threads() if self.processes.size == 1 else None,
         )
 
     def restore(self, found: Checkpoint) -> None:

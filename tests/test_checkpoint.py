@@ -440,7 +440,6 @@ def _saved(folder: Path, contents: Any, **hooks: Any) -> Path:
         facts=run.data.facts,
         conditions=(),
         parts={},
-        threads=None,
     )
 
 

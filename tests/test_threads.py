@@ -15,7 +15,6 @@ import torch
 import gankit
 from gankit import threads
 from gankit.cli import run as cli
-from gankit.processes import Processes
 from tiny import LABELLED
 
 Monkey = pytest.MonkeyPatch
@@ -95,13 +94,15 @@ def test_threads_are_as_many_as_free_cores(
 
 
 def test_a_run_that_goes_on_keeps_its_number(busy: Busy, monkeypatch: Monkey) -> None:
-    """Whatever the cores do now: its bits depend on it."""
+    """Whatever the cores do now, for its bits; and how to change it is told."""
     busy(1, 1, 1, 0)
     told: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", told.append)
     with threads.computing(3) as said:
         assert told == [3]
-    assert said == ()
+    assert said[0].startswith("threads that compute: 3, as before")
+    with threads.computing(4) as said:
+        assert said == ()
 
 
 def test_whoever_sets_the_number_is_obeyed(busy: Busy, monkeypatch: Monkey) -> None:
@@ -141,14 +142,6 @@ def test_a_machine_that_tells_it_otherwise_is_taken_as_free(
     (tmp_path / "other").write_text(text)
     monkeypatch.setattr(threads, "_STAT", tmp_path / "other")
     assert threads.busy_cores() == 0
-
-
-def test_a_run_of_several_processes_keeps_no_number(tmp_path: Path) -> None:
-    """Their number of threads was the launcher's, and the bits are others' anyway."""
-    run = gankit.train(LABELLED, {"train.steps": 2}, out=tmp_path / "run")
-    run.processes = Processes(0, 2, 0, 2)
-    manifest = json.loads((run.write() / "manifest.json").read_text("utf-8"))
-    assert manifest["threads"] is None
 
 
 def test_a_checkpoint_holds_the_number_and_a_resumed_run_has_it(
