@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from gankit.pictures import grid, plot
 from gankit.randomness import generator as counted
 from gankit.randomness import global_stream
 from gankit.runs import cannot_write
+from gankit.shards import State
 
 if TYPE_CHECKING:
     from gankit.game import NoiseSource
@@ -174,24 +174,24 @@ class Sampler:
         self, noise: Tensor, tokens: Tensor | None
     ) -> list[nn.Module]:
         """Find the modules whose own buffers a pass in training mode changes."""
-        twins = deepcopy((self.generator, self.conditioner))
-        networks = [n for n in twins if isinstance(n, nn.Module)]
-        names = [
-            (i, name) for i, n in enumerate(networks) for name, _ in n.named_modules()
+        networks = [
+            network
+            for network in (self.generator, self.conditioner)
+            if isinstance(network, nn.Module)
         ]
-        before = deepcopy([_buffers(networks[i], name) for i, name in names])
+        modules = [m for n in networks for m in n.modules() if m.training]
+        before = [[b.clone() for b in m.buffers(recurse=False)] for m in modules]
+        put_back = State(networks, ()).keep()
         with global_stream(self.device, 0, "trial"):  # of two, as a batch norm needs
             two = None if tokens is None else torch.cat([tokens[:1]] * 2)
-            _pass(*twins, torch.cat([noise[:1]] * 2), two)
-        own = [
-            n for n in (self.generator, self.conditioner) if isinstance(n, nn.Module)
+            _pass(self.generator, self.conditioner, torch.cat([noise[:1]] * 2), two)
+        changed = [
+            module
+            for module, was in zip(modules, before, strict=True)
+            if not all(map(torch.equal, was, module.buffers(recurse=False)))
         ]
-        return [
-            own[i].get_submodule(name)
-            for (i, name), was in zip(names, before, strict=True)
-            if own[i].get_submodule(name).training
-            and not all(map(torch.equal, was, _buffers(networks[i], name)))
-        ]
+        put_back()
+        return changed
 
     def interpolate(
         self,
@@ -286,8 +286,3 @@ def _pass(
         condition = conditioner(tokens)
     made: Tensor = generator(noise, condition)
     return made
-
-
-def _buffers(network: nn.Module, name: str) -> list[Tensor]:
-    """Return the buffers of one module within a network, not of those within it."""
-    return list(network.get_submodule(name).buffers(recurse=False))
