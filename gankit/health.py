@@ -35,18 +35,19 @@ UNBOUNDED = "unbounded discriminator"
 
 _NORM = "gradient/generator"
 
-# What the numbers rest on: benchmarks/health.py, 3,000 steps of five recipes, a look
-# every 50, healthy and with three faults each, and 20,000 steps of perceptrons on
-# labelled digits. Where the discriminator could not lose, the clearance of its logits
-# was 0.75 to 0.96, for six losses and penalties on drawn scenes; where it could, 0.74
-# at a single look and 0.6 in the mean, though all pairs were ranked right in most runs.
-# With dropout in the discriminator it was 0.5 where that could not lose: there the
-# generator's gradient tells, which fell to a 300th of its usual size. That of healthy
-# runs stayed above a fiftieth of the largest before it. From
-# step 1,000 on their diversity was 0.24 to 1.14, and 0 to 0.1 where noise or conditions
-# were taken away or the discriminator had a mark; the effect of conditions was 0.26 to
-# 1, but of the perceptrons 0.01 at first, 0.04 at 2,500 and 0.11 at 3,000 steps, and 0
-# without them; the effect of noise among captions was 0.07 to 0.33, and 0 without it.
+# What the numbers rest on: 2,000 to 3,000 steps of five recipes, a look every 50,
+# healthy and with the faults of benchmarks/health.py, and 20,000 steps of perceptrons
+# on labelled digits. Where the discriminator could not lose, the clearance of its
+# logits was 0.75 to 0.96, also by six losses and penalties in short runs on drawn
+# scenes; in the recipes where it could, mostly under 0.6 and 0.74 at most. A
+# generator that learns too slowly had 0.7 to 0.9 for a thousand steps, and is told of
+# too. With dropout in the discriminator it was 0.5 where that could not lose: there
+# the generator's gradient tells, which fell to a 300th of its usual size. That of
+# healthy runs stayed above a fiftieth of the largest before it. From step 1,000 on
+# their diversity was 0.24 to 1.14, and 0 to 0.1 where noise or conditions were taken
+# away or the discriminator had a mark; the effect of conditions was 0.26 to 1, but of
+# the perceptrons 0.01 at first, 0.04 at 2,500 and 0.11 at 3,000 steps, and 0 without
+# them; the effect of noise among captions was 0.07 to 0.33, and 0 without it.
 _PATIENCE = {  # looks in a row, and steps from the first to the last of them
     OVERPOWERING: (20, 900),
     VANISHING: (10, 300),
