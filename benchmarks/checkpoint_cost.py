@@ -18,9 +18,9 @@ from pathlib import Path
 
 import torch
 
-from gankit.assembly import assemble
-from gankit.preparation import prepare
-from gankit.recipe import read_recipe
+from gankit.recipe.building import assemble
+from gankit.recipe.recipe import read_recipe
+from gankit.runs.preparation import prepare
 
 OVERRIDES = {
     "dataset.use": "shapes",
@@ -42,7 +42,9 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = read_recipe("dcgan", OVERRIDES | {"train.device": arguments.device})
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        run = prepare(assemble(recipe), recipe.registry.plugins, folder=Path(folder))
+        run = prepare(
+            assemble(recipe), recipe.registry.hooks, folder=lambda: Path(folder)
+        )
         steps: list[float] = []
         saves: list[float] = []
         for block in range(arguments.blocks + 1):  # the first one warms up

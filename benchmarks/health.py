@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 
 import gankit
-from gankit.assembly import assemble
-from gankit.recipe import read_recipe
+from gankit.recipe.building import assemble
+from gankit.recipe.recipe import read_recipe
 
 MARK = 4  # pixels a side of the mark
 FAULTS = ("none", "marked", "deaf to noise", "deaf to condition")

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gankit.assembly import assemble
-from gankit.preparation import prepare
-from gankit.recipe import read_recipe
-from gankit.trainer import Run
+from gankit.recipe.building import assemble
+from gankit.recipe.recipe import read_recipe
+from gankit.runs.preparation import prepare
+from gankit.runs.run import Run
 
 OVERRIDES = {
     "dataset.use": "shapes",

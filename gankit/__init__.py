@@ -1,6 +1,7 @@
 """A plugin-based framework for generative adversarial networks.
 
-Importing gankit does not import torch: what needs torch is imported on first use.
+What is public is named here, in ``gankit.parts`` and in ``gankit.errors``. Importing
+gankit does not import torch: what needs torch is imported on first use.
 """
 
 from __future__ import annotations
@@ -8,59 +9,79 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gankit.commands import Command
+from gankit.errors import BrokenItem, DataError
 from gankit.hookspecs import hookimpl
-from gankit.options import Count, Fraction, NonNegative, Positive, Whole
-from gankit.parts import UNBOUNDED, Facts, Item, Kind, Part, Shapes
+from gankit.kinds import Command, Kind, Part
+from gankit.limits import Count, Fraction, NonNegative, Positive, Range, Whole
+from gankit.parts import UNBOUNDED, Facts, Item, Shapes
 
 if TYPE_CHECKING:
-    from gankit.api import load, resume, train
-    from gankit.assembly import Assembly, assemble
-    from gankit.recipe import Recipe, read_recipe
-    from gankit.sampling import Sampler
-    from gankit.step import Step
-    from gankit.trainer import Report, Run
+    from gankit.api import load, resume, resuming, starting, train
+    from gankit.game.assembly import Assembly
+    from gankit.game.settings import Noise, Optimizer, Train
+    from gankit.game.step import Step
+    from gankit.recipe.building import assemble
+    from gankit.recipe.recipe import Recipe, read_recipe
+    from gankit.runs.run import Report, Run, RunWarning
+    from gankit.runs.sampling import Sampler, Samples
 
 __version__ = "0.1.0"
 
 __all__ = [
     "UNBOUNDED",
     "Assembly",
+    "BrokenItem",
     "Command",
     "Count",
+    "DataError",
     "Facts",
     "Fraction",
     "Item",
     "Kind",
+    "Noise",
     "NonNegative",
+    "Optimizer",
     "Part",
     "Positive",
+    "Range",
     "Recipe",
     "Report",
     "Run",
+    "RunWarning",
     "Sampler",
+    "Samples",
     "Shapes",
     "Step",
+    "Train",
     "Whole",
     "assemble",
     "hookimpl",
     "load",
     "read_recipe",
     "resume",
+    "resuming",
+    "starting",
     "train",
 ]
 
 _LAZY = {
-    "Assembly": "gankit.assembly",
-    "Recipe": "gankit.recipe",
-    "Report": "gankit.trainer",
-    "Run": "gankit.trainer",
-    "Sampler": "gankit.sampling",
-    "Step": "gankit.step",
-    "assemble": "gankit.assembly",
+    "Assembly": "gankit.game.assembly",
+    "Noise": "gankit.game.settings",
+    "Optimizer": "gankit.game.settings",
+    "Recipe": "gankit.recipe.recipe",
+    "Report": "gankit.runs.run",
+    "Run": "gankit.runs.run",
+    "RunWarning": "gankit.runs.run",
+    "Sampler": "gankit.runs.sampling",
+    "Samples": "gankit.runs.sampling",
+    "Step": "gankit.game.step",
+    "Train": "gankit.game.settings",
+    "assemble": "gankit.recipe.building",
     "load": "gankit.api",
-    "read_recipe": "gankit.recipe",
+    "read_recipe": "gankit.recipe.recipe",
     "resume": "gankit.api",
+    "resuming": "gankit.api",
+    "starting": "gankit.api",
     "train": "gankit.api",
 }
 

@@ -1,9 +1,7 @@
-"""Train, resume and load, by one call each."""
+"""Train, resume and load, by one call each, or step by step."""
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -11,30 +9,30 @@ from typing import Any
 
 from torch import nn
 
-from gankit import checkpoint as checkpoints
-from gankit import runs
-from gankit.assembly import Assembly, assemble, assemble_generator
-from gankit.checkpoint import Checkpoint
-from gankit.data import Progress
-from gankit.device import exact_arithmetic, explained, resolve_device
+from gankit.compute.device import exact_arithmetic, explained, resolve_device
+from gankit.compute.processes import Processes, joined, restartable
+from gankit.compute.threads import computing
+from gankit.data.items import Progress
 from gankit.errors import RunError
-from gankit.game import NoiseSource
-from gankit.plugins import discover
-from gankit.preparation import prepare
-from gankit.processes import Processes, joined, restartable
-from gankit.recipe import Recipe, read_recipe
-from gankit.recording import recorders
-from gankit.restoring import changed_versions, choose, load_weights
-from gankit.sampling import Sampler
-from gankit.threads import computing
-from gankit.trainer import Run, observers
+from gankit.game.assembly import Assembly
+from gankit.game.game import NoiseSource
+from gankit.plugins.discovery import discover
+from gankit.recipe.building import assemble, assemble_generator
+from gankit.recipe.recipe import Recipe, read_recipe
+from gankit.runs import folder as folders
+from gankit.runs.preparation import prepare
+from gankit.runs.restoring import choose, load_weights, notes_of, passed_over, reopen
+from gankit.runs.run import Run
+from gankit.runs.sampling import Sampler
+from gankit.watchers.watching import watched
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Source = str | Path | Mapping[str, Any] | Recipe | Assembly
+Overrides = Iterable[str] | Mapping[str, Any]
 
 
 def train(
-    source: str | Path | Mapping[str, Any] | Recipe | Assembly,
-    overrides: Iterable[str] | Mapping[str, Any] = (),
+    source: Source,
+    overrides: Overrides = (),
     *,
     out: str | Path | None = None,
     plugins: Iterable[str | Path] = (),
@@ -60,6 +58,40 @@ def train(
         UsageError: the recipe, its parts, the data, the device or the folder is at
             fault; nothing has been written then.
     """
+    with starting(
+        source,
+        overrides,
+        out=out,
+        plugins=plugins,
+        disable=disable,
+        watchers=watchers,
+        progress=progress,
+    ) as run:
+        for _ in run.steps():
+            pass
+    return run
+
+
+@contextmanager
+def starting(
+    source: Source,
+    overrides: Overrides = (),
+    *,
+    out: str | Path | None = None,
+    plugins: Iterable[str | Path] = (),
+    disable: Iterable[str] = (),
+    watchers: Mapping[str, object] | None = None,
+    progress: Progress = lambda done, total, text: None,
+) -> Iterator[Run]:
+    """Prepare a run whose steps the caller plays, with all that :func:`train` does.
+
+    It takes the same arguments, and raises the same errors::
+
+        with gankit.starting("cgan") as run:
+            for report in run.steps():
+                ...
+    """
+    plugins, disable = list(plugins), list(disable)
     with joined() as processes:
         if restartable() and out is None:
             raise RunError(
@@ -67,38 +99,52 @@ def train(
                 "the restarted run has to find its folder: name it with --out DIR"
             )
         if isinstance(source, Assembly):
-            assembly, found = source, discover(plugins, disable)
+            assembly, registry = source, discover(plugins, disable)
         else:
             recipe = (
                 source
                 if isinstance(source, Recipe)
                 else read_recipe(source, overrides, plugins=plugins, disable=disable)
             )
-            found = recipe.registry.plugins
+            registry = recipe.registry
             if out is not None and restartable():
-                begun = processes.leads and runs.holds(Path(out), recipe)
+                begun = processes.leads and folders.holds(Path(out), recipe.as_table())
                 if processes.broadcast(begun):
-                    return _resumed(
+                    with _again(
                         Path(out), (), plugins, disable, watchers, progress, processes
-                    )
+                    ) as run:
+                        yield run
+                    return
             if processes.leads:
-                folder_of(recipe, out)
+                folders.free(recipe.name, out)
             assembly = assemble(recipe)
-        with explained(), _arithmetic(assembly, processes) as said:
-            run = prepare(assembly, found, processes=processes, progress=progress)
-            run.notes = said
-            if processes.leads:
-                # only now: reading the data may take minutes, in which another run
-                # may take the folder
-                run.folder = folder_of(assembly.recipe, out)
-                runs.create(run.folder, assembly.recipe)
-            with _claim(run.folder):
-                return _play(run, watchers)
+
+        def folder() -> Path | None:
+            if not processes.leads:
+                return None
+            # only now: reading the data may take minutes, in which another run may
+            # take the folder
+            free = folders.free(assembly.provenance.name, out)
+            folders.create(free, assembly.provenance.table)
+            return free
+
+        with explained(), _arithmetic(assembly, processes) as notes:
+            run = prepare(
+                assembly,
+                registry.hooks,
+                plugin_files=registry.files,
+                folder=folder,
+                processes=processes,
+                progress=progress,
+                notes=[*notes, *map(str, registry.failures)],
+            )
+            with folders.claimed(run.folder), watched(run, watchers):
+                yield run
 
 
 def resume(
     folder: str | Path,
-    overrides: Iterable[str] | Mapping[str, Any] = (),
+    overrides: Overrides = (),
     *,
     plugins: Iterable[str | Path] = (),
     disable: Iterable[str] = (),
@@ -119,10 +165,40 @@ def resume(
     Raises:
         RunError: there is no run, no whole checkpoint, or it is of other parts.
     """
+    with resuming(
+        folder,
+        overrides,
+        plugins=plugins,
+        disable=disable,
+        watchers=watchers,
+        progress=progress,
+    ) as run:
+        for _ in run.steps():
+            pass
+    return run
+
+
+@contextmanager
+def resuming(
+    folder: str | Path,
+    overrides: Overrides = (),
+    *,
+    plugins: Iterable[str | Path] = (),
+    disable: Iterable[str] = (),
+    watchers: Mapping[str, object] | None = None,
+    progress: Progress = lambda done, total, text: None,
+) -> Iterator[Run]:
+    """Prepare to go on with a run whose steps the caller plays, as :func:`starting`.
+
+    It takes the arguments of :func:`resume`, and raises the same errors.
+    """
+    plugins, disable = list(plugins), list(disable)
     with joined() as processes:
-        return _resumed(
-            Path(folder), overrides, plugins, disable, watchers, progress, processes
-        )
+        here = Path(folder)
+        with _again(
+            here, overrides, plugins, disable, watchers, progress, processes
+        ) as run:
+            yield run
 
 
 def load(
@@ -146,86 +222,62 @@ def load(
         RunError: there is no run, or no whole checkpoint.
     """
     folder = Path(folder)
-    path = runs.recipe_file(folder)
-    found, damaged = choose(folder / "checkpoints", checkpoint)
+    path = folders.recipe_file(folder)
+    saved, damaged = choose(folder / "checkpoints", checkpoint)
     recipe = read_recipe(path, plugins=plugins, disable=disable)
     place = resolve_device(device)
-    generator, conditioner = assemble_generator(recipe, found.facts)
-    weights = found.weights(place)
+    generator, conditioner = assemble_generator(recipe, saved.facts)
+    weights = saved.weights(place)
     learnt = weights.get("average", weights.get("generator", {}))
-    load_weights(generator.to(place).train(), learnt, found.path)
+    load_weights(generator.to(place).train(), learnt, saved.path)
     if isinstance(conditioner, nn.Module):
         conditioner.to(place).train()
-        load_weights(conditioner, weights.get("conditioner", {}), found.path)
+        load_weights(conditioner, weights.get("conditioner", {}), saved.path)
     return Sampler(
         generator,
         conditioner,
         NoiseSource(recipe.noise),
-        found.facts,
-        found.conditions,
+        saved.facts,
+        saved.conditions,
         place,
-        notes=_passed_over(damaged, found),
+        notes=passed_over(damaged, saved),
     )
 
 
-def folder_of(recipe: Recipe | None, out: str | Path | None) -> Path:
-    """Return the run folder, checked to be free.
-
-    Raises:
-        RunError: it holds something, or cannot be made.
-    """
-    name = recipe.name if recipe is not None else "run"
-    folder = Path(out) if out is not None else runs.default_folder(name)
-    runs.check_free(folder)
-    return folder
-
-
-def _resumed(
+@contextmanager
+def _again(
     folder: Path,
-    overrides: Iterable[str] | Mapping[str, Any],
+    overrides: Overrides,
     plugins: Iterable[str | Path],
     disable: Iterable[str],
     watchers: Mapping[str, object] | None,
     progress: Progress,
     processes: Processes,
-) -> Run:
-    path = runs.recipe_file(folder)
-    with _claim(folder if processes.leads else None):
-        found, damaged = processes.broadcast(
-            _reopened(folder) if processes.leads else (None, ())
+) -> Iterator[Run]:
+    path = folders.recipe_file(folder)
+    with folders.claimed(folder if processes.leads else None):
+        saved, damaged = processes.broadcast(
+            reopen(folder / "checkpoints") if processes.leads else (None, ())
         )
         recipe = read_recipe(path, overrides, plugins=plugins, disable=disable)
-        assembly = assemble(recipe)
-        threads = found.threads if found and processes.size == 1 else None
-        with explained(), _arithmetic(assembly, processes, threads) as said:
+        assembly, registry = assemble(recipe), recipe.registry
+        threads = saved.threads if saved and processes.size == 1 else None
+        with explained(), _arithmetic(assembly, processes, threads) as notes:
+            notes += notes_of(saved, damaged, assembly.provenance.parts)
             run = prepare(
                 assembly,
-                recipe.registry.plugins,
-                folder=folder if processes.leads else None,
-                resumed=found,
+                registry.hooks,
+                plugin_files=registry.files,
+                folder=lambda: folder if processes.leads else None,
+                resumed=saved,
                 processes=processes,
                 progress=progress,
+                notes=[*notes, *map(str, registry.failures)],
             )
-            run.notes = said + (_passed_over(damaged, found) if found else ())
-            if found is not None:
-                run.notes += tuple(
-                    f"{line}: the run goes on, but not to the same bits"
-                    for line in changed_versions(found, run.parts)
-                )
             if overrides and processes.leads:
-                runs.rewrite_recipe(folder, recipe)
-            return _play(run, watchers)
-
-
-def _claim(folder: Path | None) -> AbstractContextManager[object]:
-    return runs.claimed(folder) if folder is not None else nullcontext()
-
-
-def _reopened(folder: Path) -> tuple[Checkpoint | None, tuple[str, ...]]:
-    """Find where a run goes on: at its start, where it was killed before it saved."""
-    if not checkpoints.all_in(folder / "checkpoints"):
-        return None, ()
-    return checkpoints.latest(folder / "checkpoints")
+                folders.rewrite_recipe(folder, recipe.as_table())
+            with watched(run, watchers):
+                yield run
 
 
 def _arithmetic(
@@ -235,44 +287,3 @@ def _arithmetic(
     if assembly.train.reduce == "exact":
         return exact_arithmetic(device)
     return computing(threads) if device.type == "cpu" else nullcontext(())
-
-
-def _passed_over(damaged: tuple[str, ...], found: Checkpoint) -> tuple[str, ...]:
-    return tuple(f"{line}; going on from {found.path}" for line in damaged)
-
-
-def _play(run: Run, watchers: Mapping[str, object] | None) -> Run:
-    every = [*recorders(run), *(watchers or {}).items()]
-    watching = [(name, thing) for name, thing in every if name not in run.plugins.off]
-    observers(watching, run.plugins)
-    try:
-        with _stopped_by_signals(run):
-            run.train()
-        run.processes.gather(None)  # nobody leaves while the first still saves
-    finally:
-        for _, thing in watching:
-            run.plugins.manager.unregister(thing)
-    return run
-
-
-@contextmanager
-def _stopped_by_signals(run: Run) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM finish the step and save; a second one stops at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    before = {s: signal.getsignal(s) for s in _SIGNALS}
-
-    def handle(number: int, _: object) -> None:
-        run.stop(signal.Signals(number).name)
-        for s, handler in before.items():
-            signal.signal(s, handler)
-
-    for s in _SIGNALS:
-        signal.signal(s, handle)
-    try:
-        yield
-    finally:
-        for s, handler in before.items():
-            signal.signal(s, handler)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from gankit.commands import Command
-    from gankit.parts import Kind, Part
-    from gankit.sampling import Samples
-    from gankit.trainer import Report, Run, RunWarning
+    from gankit.kinds import Command, Kind, Part
+    from gankit.runs.run import Report, Run, RunWarning
+    from gankit.runs.sampling import Samples
 
 hookspec = pluggy.HookspecMarker("gankit")
 hookimpl = pluggy.HookimplMarker("gankit")

@@ -2,7 +2,7 @@
 
 A part is whatever a plugin registers under a kind and a name. Its factory is called
 with the positional arguments that its kind is given; everything after them is an option
-that a recipe may set (see :mod:`gankit.options`).
+that a recipe may set (see :mod:`gankit.plugins.options`).
 
 =============  ==========  =====================================================
 kind           is given    must give
@@ -22,57 +22,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from attrs import field, frozen
-from attrs.validators import instance_of, is_callable, or_
+from attrs import frozen
 
 if TYPE_CHECKING:  # listing parts must not import torch
     import torch
     from torch import Tensor
 
-    from gankit.data import Data
-    from gankit.step import Step
+    from gankit.game.step import Step
 
 UNBOUNDED = (float("-inf"), float("inf"))
-
-
-@frozen
-class Kind:
-    """A family of parts; a plugin adds one by yielding it from ``gankit_parts``.
-
-    ``given`` counts the positional arguments that the assembly passes to a factory.
-    """
-
-    name: str = field(validator=instance_of(str))
-    summary: str = field(validator=instance_of(str))
-    given: int = field(default=0, validator=instance_of(int))
-
-
-@frozen
-class Part:
-    """A named thing of one kind that a plugin registers.
-
-    ``factory`` is ``"module:attribute"``, imported only when the part is used, or, in a
-    local plugin file, the callable itself.
-    """
-
-    kind: str = field(validator=instance_of(str))
-    name: str = field(validator=instance_of(str))
-    factory: str | Callable[..., Any] = field(
-        validator=or_(instance_of(str), is_callable())
-    )
-    summary: str = field(default="", kw_only=True, validator=instance_of(str))
-
-
-KINDS = (
-    Kind("generator", "noise (and a condition) to samples", given=1),
-    Kind("discriminator", "samples (and a condition) to logits", given=1),
-    Kind("loss", "what each of the two players minimises"),
-    Kind("penalty", "a term added to the discriminator's loss"),
-    Kind("conditioner", "labels or captions to vectors", given=1),
-    Kind("dataset", "where real samples come from"),
-    Kind("augmentation", "what real and generated samples pass before judgement"),
-    Kind("recipe", "a whole run; its factory is 'package:file.toml'"),
-)
 
 
 @frozen
@@ -211,12 +169,48 @@ class Conditioner(Protocol):
     def parse(self, text: str, /) -> Any: ...
 
 
+class ReadData(Protocol):
+    """A data set that has been read, as a conditioner that is fitted to it is given it.
+
+    Positions count the N items that can be read, from 0.
+
+    - ``facts`` are the data set's own;
+    - ``labels`` are the class indices, int64 (N,) on the CPU, or None without classes;
+    - ``captions`` are the texts of each item, or None without any;
+    - ``samples(positions)`` are float32 (B, *sample) on the device, in the generator's
+      range, with the randomness of the data set's ``transform`` drawn from ``rng``;
+    - ``stored(positions)`` are samples as the data set gives them, (B, *stored), on the
+      device: before ``transform``, and uint8 where it gives pixels;
+    - ``fingerprint()`` is a digest of labels, captions and all samples: what is equal
+      in it may share what was fitted.
+    """
+
+    @property
+    def facts(self) -> Facts: ...
+
+    @property
+    def labels(self) -> Tensor | None: ...
+
+    @property
+    def captions(self) -> Sequence[tuple[str, ...]] | None: ...
+
+    def __len__(self) -> int: ...
+
+    def samples(
+        self, positions: Tensor, /, rng: torch.Generator | None = None
+    ) -> Tensor: ...
+
+    def stored(self, positions: Tensor, /) -> Tensor: ...
+
+    def fingerprint(self) -> str: ...
+
+
 class FittedConditioner(Conditioner, Protocol):
     """A conditioner that is fitted to the data before training."""
 
     def fit(
         self,
-        data: Data,
+        data: ReadData,
         /,
         *,
         device: torch.device,

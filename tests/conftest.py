@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 
 from gankit.cli import run
-from gankit.plugins import discover
-from gankit.registry import Registry
+from gankit.plugins.discovery import discover
+from gankit.plugins.registry import Registry
 from sites import Site, forget_modules_of
 from tables import CODE
 from tiny import CAPTIONED, LABELLED, without, write
@@ -104,4 +104,4 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def registry(parts: Path) -> Registry:
     """Give a registry with these parts."""
-    return Registry(discover([parts]))
+    return discover([parts])

@@ -9,12 +9,12 @@ from attrs import frozen
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gankit.assembly import Assembly
+from gankit.game.assembly import Assembly
+from gankit.game.settings import Train
 from gankit.parts import UNBOUNDED, Facts, Item, Shapes
-from gankit.plugins import discover
-from gankit.preparation import prepare
-from gankit.settings import Train
-from gankit.trainer import Run
+from gankit.plugins.discovery import discover
+from gankit.runs.preparation import prepare
+from gankit.runs.run import Run
 
 
 class Numbers:
@@ -121,7 +121,7 @@ def make_assembly(
         "discriminator": Judge(shapes),
         "loss": Logistic(),
     } | parts
-    from gankit.settings import Noise
+    from gankit.game.settings import Noise
 
     settings = {"steps": 4, "batch_size": 8, "device": "cpu", "workers": 0}
     return Assembly(
@@ -135,4 +135,4 @@ def make_assembly(
 
 def make_run(**parts: Any) -> Run:
     """Prepare a run that writes nothing."""
-    return prepare(make_assembly(**parts), discover(disable=["*"]))
+    return prepare(make_assembly(**parts), discover(disable=["*"]).hooks)

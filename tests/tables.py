@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gankit.errors import RecipeError
-from gankit.recipe import structure_recipe
-from gankit.registry import Registry
+from gankit.plugins.registry import Registry
+from gankit.recipe.recipe import structure_recipe
 from sites import yields
 
 CODE = """

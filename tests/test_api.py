@@ -15,8 +15,9 @@ import gankit
 from games import Labels, make_assembly
 from gankit import hookimpl
 from gankit.errors import HookError, RunError, UsageError
-from gankit.sampling import Samples
-from gankit.trainer import Report, Run
+from gankit.game.assembly import Provenance
+from gankit.runs.run import Report, Run
+from gankit.runs.sampling import Samples
 from tiny import LABELLED, metrics
 
 
@@ -75,7 +76,7 @@ def test_a_watcher_sees_the_whole_life_of_a_run(tmp_path: Path) -> None:
     """Samples and checkpoints come with the step that they are of."""
     diary = Diary()
     run = _train(tmp_path, diary)
-    assert (run.step, run.steps, run.stopping) == (4, 4, "")
+    assert (run.step, run.total, run.stopping) == (4, 4, "")
     before, *during, after = diary.pages
     assert (before, after) == (("before", 0), ("after", 4))
     assert [page for page in during if page[0] == "step"] == [
@@ -198,7 +199,7 @@ def test_parts_assembled_as_objects_train_into_a_folder(tmp_path: Path) -> None:
     assembly = make_assembly(conditioner=Named(), train={"log_every": 1})
     run = gankit.train(assembly, out=tmp_path / "run")
     assert [line["step"] for line in metrics(tmp_path / "run")] == [1, 2, 3, 4]
-    assert run.parts == {}
+    assert run.assembly.provenance == Provenance()
     with pytest.raises(RunError, match=r"is not a run folder: it has no recipe\.toml"):
         gankit.resume(tmp_path / "run")
 

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 import gankit
 from games import Judge, Labels, Linear, Logistic, Numbers, make_assembly, make_run
-from gankit.assembly import Assembly, assemble
 from gankit.errors import DataError, MisfitError, UsageError
+from gankit.game.assembly import Assembly
 from gankit.parts import Facts, Item, Shapes
-from gankit.recipe import read_recipe
+from gankit.recipe.building import assemble
+from gankit.recipe.recipe import read_recipe
 from sites import forget_modules_of, yields
 
 SHAPES = Shapes((2,), 3)

@@ -42,7 +42,7 @@ def test_a_folder_without_permission_is_refused(
     recipe: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before anything is computed."""
-    monkeypatch.setattr("gankit.runs.os.access", lambda path, mode: False)
+    monkeypatch.setattr("gankit.runs.folder.os.access", lambda path, mode: False)
     assert run(["train", recipe, "--out", str(tmp_path / "out")]) == 2
     captured = capsys.readouterr()
     assert "no permission to write in" in captured.err
@@ -186,7 +186,7 @@ def test_a_disk_that_fills_up_is_the_user_s_to_mend(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("gankit.checkpoint.save_file", full)
+    monkeypatch.setattr("gankit.runs.checkpoint.save_file", full)
     assert run(["train", recipe]) == 2
     captured = capsys.readouterr()
     (line,) = [line for line in captured.err.splitlines() if "error" in line]

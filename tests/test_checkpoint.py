@@ -20,15 +20,16 @@ from safetensors import safe_open
 from torch import nn
 
 from games import Judge, Labels, Linear, Logistic, make_assembly
-from gankit import checkpoint
-from gankit.checkpoint import MANIFEST, STATE, WEIGHTS, latest, read
 from gankit.errors import RunError
+from gankit.game.settings import PLAYERS, Optimizer
+from gankit.kinds import Origin
 from gankit.parts import Shapes
-from gankit.plugins import discover
-from gankit.preparation import prepare
-from gankit.restoring import restore as restore_into
-from gankit.settings import PLAYERS, Optimizer
-from gankit.trainer import Run
+from gankit.plugins.discovery import discover
+from gankit.runs import checkpoint
+from gankit.runs.checkpoint import MANIFEST, STATE, WEIGHTS, latest, read
+from gankit.runs.preparation import prepare
+from gankit.runs.restoring import restore as restore_into
+from gankit.runs.run import Run
 from tiny import tree
 
 CPU = torch.device("cpu")
@@ -37,7 +38,7 @@ FILES = (WEIGHTS, STATE, MANIFEST)
 
 def _run(folder: Path, **parts: Any) -> Run:
     assembly = make_assembly(conditioner=Labels(), train={"ema": 50}, **parts)
-    return prepare(assembly, discover(), folder=folder)
+    return prepare(assembly, discover().hooks, folder=lambda: folder)
 
 
 def _play(run: Run, steps: int) -> None:
@@ -219,7 +220,7 @@ def test_a_full_disk_leaves_what_was_there(
     run = _run(folder.parent)
     run.restore(latest(folder)[0])
     _play(run, 1)
-    monkeypatch.setattr(f"gankit.checkpoint.{writer}", fail)
+    monkeypatch.setattr(f"gankit.runs.checkpoint.{writer}", fail)
     with pytest.raises(RunError, match=r"No space left on.*free some space or choose"):
         run.save()
     assert sorted(p.name for p in folder.iterdir()) == ["00000002", "00000004"]
@@ -376,20 +377,22 @@ def test_parts_are_compared_by_name_and_compatible_version(folder: Path) -> None
     run = _run(folder.parent)
     found = latest(folder)[0]
 
-    def restore(**parts: str) -> None:
+    def restore(*loss: str) -> None:
         restore_into(
-            evolve(found, parts=found.parts | {"loss": "acme-gan/odd 1.0"}),
+            evolve(found, parts={"loss": Origin("acme-gan", "odd", "1.0")}),
             networks=run.game.networks(),
             stateful=run.game.stateful(),
             device=CPU,
-            parts=run.parts | parts,
+            parts={"loss": Origin(*loss)} if loss else {},
         )
 
-    restore(loss="acme-gan/odd 1.3")
-    with pytest.raises(RunError, match=r"acme-gan/odd: the checkpoint is of version 1"):
-        restore(loss="acme-gan/odd 2.0")
+    restore("acme-gan", "odd", "1.3")
+    with pytest.raises(RunError, match=r"acme-gan: the checkpoint is of version 1\.0"):
+        restore("acme-gan", "odd", "2.0")
     with pytest.raises(RunError, match=r"loss: the checkpoint has acme-gan/odd 1\.0, "):
-        restore(loss="other-gan/odd 1.0")
+        restore("other-gan", "odd", "1.0")
+    with pytest.raises(RunError, match=r"this run acme-gan/odd-ring 1\.0"):
+        restore("acme-gan", "odd-ring", "1.0")
     with pytest.raises(RunError, match=r"loss: .* this run none"):
         restore()
 

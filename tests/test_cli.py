@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from gankit.cli import COMMANDS, run
-from gankit.registry import Registry
+from gankit.plugins.discovery import discover
 from sites import Site, yields
 
 Capture = pytest.CaptureFixture[str]
@@ -16,7 +16,7 @@ Capture = pytest.CaptureFixture[str]
 
 def test_the_list_is_what_is_registered(capsys: Capture) -> None:
     """As a table, and as JSON; of all kinds, and of one."""
-    entries = Registry().entries()
+    entries = discover().entries()
     assert run(["list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(entries)
     assert run(["list", "--json"]) == 0

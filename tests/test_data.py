@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from games import Linear, Numbers, make_run
-from gankit.batches import Feed, _Readable
-from gankit.data import Data
+from gankit.compute.processes import ALONE, Processes
+from gankit.compute.shards import Shards
+from gankit.data.feed import Feed, _Readable
+from gankit.data.items import Data
+from gankit.data.reading import read_data
 from gankit.errors import BrokenItem, DataError
 from gankit.parts import UNBOUNDED, Facts, Item, Shapes
-from gankit.processes import ALONE, Processes
-from gankit.reading import read_data
-from gankit.shards import Shards
 
 CPU = torch.device("cpu")
 T = TypeVar("T")
@@ -223,7 +223,7 @@ class Local:
 
 def test_a_spawned_worker_finds_a_local_plugins_data_set(tmp_path: Path) -> None:
     """A worker that starts from nothing imports the file before it unpickles."""
-    from gankit.plugins import import_file
+    from gankit.plugins.importing import import_file
 
     path = tmp_path / "local_data_set.py"
     path.write_text(_PLUGIN)

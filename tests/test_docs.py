@@ -15,10 +15,10 @@ from attrs import frozen
 import gankit
 from gankit import hookspecs
 from gankit.cli import COMMANDS, Context, cli, run
-from gankit.plugins import resolve
-from gankit.recipe import read_recipe
-from gankit.registry import Registry
-from gankit.step import Step
+from gankit.game.step import Step
+from gankit.plugins.discovery import discover
+from gankit.plugins.importing import resolve
+from gankit.recipe.recipe import read_recipe
 from sites import forget_modules_of
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -150,7 +150,7 @@ def test_the_package_of_the_tutorial_is_found(
     lines += [f"Version: {project['version']}"]
     lines += [f"Requires-Dist: {wanted}" for wanted in project["dependencies"]]
     (info / "METADATA").write_text("\n".join(lines), "utf-8")
-    registry = Registry()
+    registry = discover()
     assert not registry.failures
     entry = registry.find("loss", "gankit-average-ls/average-ls")
     assert [(o.name, o.default) for o in entry.options] == [("margin", 1.0)]
@@ -213,7 +213,7 @@ def _asked(page: str, directive: str) -> set[str]:
 
 def test_every_kind_and_recipe_is_printed() -> None:
     """By the directives that ask the registry."""
-    registry = Registry()
+    registry = discover()
     kinds = set(registry.kinds) - {"recipe"}
     assert _asked("parts.md", "gankit-parts") == kinds
     recipes = {entry.part.name for entry in registry.entries("recipe")}

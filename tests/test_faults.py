@@ -19,8 +19,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from gankit import checkpoint
-from gankit.checkpoint import MANIFEST, STATE, WEIGHTS
+from gankit.runs import checkpoint
+from gankit.runs.checkpoint import MANIFEST, STATE, WEIGHTS
 from sites import HEAD, yields
 from tiny import LABELLED, metrics, partial, sha256, tree, without, write
 from zygote import Child, Ended, Zygote
@@ -545,7 +545,7 @@ import os
 
 import torch
 
-from gankit.checkpoint import fingerprint
+from gankit.runs.checkpoint import fingerprint
 from gankit_losses.hinge import Hinge
 
 VALUE = float(os.environ.get("VALUE", "nan"))

@@ -14,7 +14,7 @@ from attrs import frozen
 from torch import Tensor
 
 from games import Logistic, make_run
-from gankit.trainer import Run
+from gankit.runs.run import Run
 
 LARGEST = 65_504.0  # of fp16
 PLAYERS = ("generator", "discriminator")

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from games import Judge, Logistic, make_run
 from gankit import hookimpl
 from gankit.cli import run as gankit
-from gankit.health import (
+from gankit.parts import UNBOUNDED, Facts, Item, Shapes
+from gankit.runs.run import Report, Run, RunWarning
+from gankit.watchers.health import (
     COLLAPSE,
     IGNORED,
     OVERPOWERING,
@@ -22,10 +24,8 @@ from gankit.health import (
     VANISHING,
     Health,
 )
-from gankit.health import UNBOUNDED as UNBOUNDED_SLOPE
-from gankit.parts import UNBOUNDED, Facts, Item, Shapes
-from gankit.probe import DIVERSITY, EFFECT, NOISE_EFFECT, Probe
-from gankit.trainer import Report, Run, RunWarning
+from gankit.watchers.health import UNBOUNDED as UNBOUNDED_SLOPE
+from gankit.watchers.probe import DIVERSITY, EFFECT, NOISE_EFFECT, Probe
 from sites import yields
 from tiny import CAPTIONED, LABELLED, metrics, write
 
@@ -224,6 +224,19 @@ def test_the_effect_of_noise_is_its_share_of_real_distances() -> None:
     assert seen[NOISE_EFFECT] == pytest.approx(wanted, rel=0.2)
 
 
+def test_what_a_conditioner_draws_is_no_effect_of_the_noise() -> None:
+    """As which of an item's captions is read: the condition is another then."""
+
+    class Fickle(Spelling):
+        def __call__(self, tokens: Tensor) -> Tensor:
+            """Read another caption each time."""
+            return super().__call__(tokens) + 10 * torch.randn(len(tokens), 2)
+
+    parts: Parts = {"dataset": Titled(), "conditioner": Fickle()}
+    assert _measured(lambda z, c: c, **parts)[NOISE_EFFECT] == 0
+    assert _measured(lambda z, c: c + z[:, :2], **parts)[NOISE_EFFECT] > 0
+
+
 def test_items_alone_in_their_classes_are_compared_among_all() -> None:
     """Within a class there is nothing to compare."""
     names = tuple(map(str, range(30)))
@@ -303,7 +316,7 @@ class _Told:
         train |= parts.pop("train", {})
         self.run = _run(train=train, **parts)
         self.ear = _Ear()
-        self.run.plugins.manager.register(self.ear)
+        self.run.hooks.add("ear", self.ear)
         self.health = health or Health()
         self.health.gankit_before_run(self.run)
 

@@ -9,16 +9,20 @@ import statistics
 import subprocess
 import sys
 import tomllib
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-import gankit
-from gankit.registry import Registry
+from gankit.cli import run
+from gankit.plugins.discovery import discover
+from tiny import LABELLED, write
 
 ROOT = Path(__file__).parents[1]
-CORE = sorted(Path(gankit.__file__).parent.rglob("*.py"))
+CORE = sorted((ROOT / "gankit").rglob("*.py"))
 PACKAGES = sorted((ROOT / "plugins").glob("*/pyproject.toml"))
 SOURCES = sorted(path for p in PACKAGES for path in p.parent.rglob("src/**/*.py"))
 
@@ -84,11 +88,61 @@ def _distribution(path: Path) -> str:
     return name
 
 
+# each may import what stands in a line below its own, and what is in its own room
+ROOMS = (
+    ("cli",),
+    ("api",),
+    ("watchers",),
+    ("runs", "recipe"),
+    ("game",),
+    ("data",),
+    ("compute", "plugins"),
+    ("hookspecs",),
+    ("parts",),
+    ("kinds", "limits", "randomness", "errors"),
+)
+# arrows that point up, of types alone
+UPWARD = {
+    ("hookspecs", "runs"): "hooks are given a run, its reports and its samples",
+    ("parts", "game"): "a loss is given a step",
+}
+
+
+def _place(path: Path) -> str:
+    """Return the room of a module, or its own name where it stands outside."""
+    return path.relative_to(ROOT / "gankit").with_suffix("").parts[0]
+
+
+def _taken(path: Path) -> set[str]:
+    """Return the other rooms that a module imports from, types alone included."""
+    names = {n for n in _imports(path) if n.partition(".")[0] == "gankit"}
+    return {n.split(".")[1] for n in names - {"gankit.__version__"}} - {_place(path)}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in CORE if not p.name.startswith("__") or p.parent != ROOT / "gankit"],
+    ids=lambda path: "/".join(path.parts[-2:]),
+)
+def test_an_import_points_down_the_list_of_rooms(path: Path) -> None:
+    """So that each room can be read knowing only those below it."""
+    level = {room: i for i, rooms in enumerate(ROOMS) for room in rooms}
+    own = _place(path)
+    up = {room for room in _taken(path) if level[room] <= level[own]}
+    assert {(own, room) for room in up} - UPWARD.keys() == set()
+
+
+def test_no_arrow_up_is_named_in_vain() -> None:
+    """Each exception is still needed."""
+    arrows = {(_place(path), room) for path in CORE for room in _taken(path)}
+    assert UPWARD.keys() <= arrows
+
+
 @pytest.fixture(scope="module")
 def part_names() -> set[str]:
     """Give the short names of every first-party part, asked of the registry."""
     ours = {_distribution(path) for path in PACKAGES}
-    entries = [e for e in Registry().entries() if e.plugin.name in ours]
+    entries = [e for e in discover().entries() if e.plugin.name in ours]
     assert {entry.plugin.name for entry in entries} == ours, "install plugins/*"
     return {entry.part.name for entry in entries}
 
@@ -166,6 +220,51 @@ def test_no_module_is_longer_than_an_evening_allows() -> None:
     """300 lines, in the core and in its plugins."""
     lines = {path: path.read_text("utf-8").count("\n") for path in [*CORE, *SOURCES]}
     assert {path: n for path, n in lines.items() if n > 300} == {}
+
+
+# what an evening's reading is: from a contract to the loop that plays by it
+EVENING = (
+    "parts",
+    "game/step",
+    "game/game",
+    "game/players",
+    "game/assembly",
+    "game/settings",
+    "recipe/recipe",
+    "recipe/building",
+    "data/reading",
+    "data/feed",
+    "runs/run",
+)
+
+
+def test_the_core_of_the_core_is_read_in_an_evening() -> None:
+    """At most 2,300 lines."""
+    lines = {
+        path: (ROOT / "gankit" / f"{path}.py").read_text("utf-8").count("\n")
+        for path in EVENING
+    }
+    assert sum(lines.values()) <= 2300, lines
+
+
+def test_six_hops_lead_from_the_command_to_autograd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that enters the next function of gankit is a hop, and so is the last."""
+    seen: list[list[str]] = []
+    backward = torch.autograd.backward
+
+    def watched(*args: Any, **kwargs: Any) -> None:
+        here = [f for f in traceback.extract_stack() if "gankit" in f.filename]
+        named = [f"{'/'.join(Path(f.filename).parts[-2:])}:{f.name}" for f in here]
+        seen.append(named[named.index("cli/train.py:train") :])
+        backward(*args, **kwargs)
+
+    monkeypatch.setattr("torch.autograd.backward", watched)
+    recipe = write(tmp_path, LABELLED)
+    assert run(["train", recipe, "train.steps=1", "--out", str(tmp_path / "run")]) == 0
+    assert seen
+    assert all(len(path) <= 6 for path in seen), seen[0]
 
 
 QUICK = ["import gankit", "--help", "list", "plugins", "recipes", "train --help"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gankit.cli import run
-from gankit.recipe import read_recipe
-from gankit.settings import optimizer_names
+from gankit.recipe.blocks import optimizer_names
+from gankit.recipe.recipe import read_recipe
 from tiny import tree
 
 _UNFIT = {"Muon"}  # takes matrices alone, and networks have biases

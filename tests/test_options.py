@@ -14,7 +14,8 @@ from torch import nn
 
 from gankit import Count, Fraction, NonNegative, Positive, Shapes, Whole
 from gankit.errors import PluginError
-from gankit.options import REQUIRED, Option, Range, options_of, own_doc
+from gankit.limits import Range
+from gankit.plugins.options import REQUIRED, Option, options_of, own_doc
 
 if TYPE_CHECKING:
     from decimal import Decimal

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gankit.errors import RecipeError
-from gankit.overrides import override, parse_overrides
-from gankit.recipe import BLOCKS
+from gankit.recipe.overrides import override, parse_overrides
+from gankit.recipe.recipe import BLOCKS
 
 TABLE: dict[str, Any] = {
     "dataset": {"use": "a", "size": 32, "root": "x"},

@@ -11,7 +11,10 @@ import pytest
 
 from gankit import hookimpl
 from gankit.errors import HookError, PluginError, RunError
-from gankit.plugins import Failure, Plugins, discover, resolve
+from gankit.plugins.discovery import discover
+from gankit.plugins.hooks import Hooks
+from gankit.plugins.importing import resolve
+from gankit.plugins.registry import Failure, Registry
 from sites import HEAD, Site, yields
 
 WriteFile = Callable[[str, str], Path]
@@ -55,13 +58,13 @@ FAILING: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-def _failure(found: Plugins, plugin: str) -> Failure:
+def _failure(found: Registry, plugin: str) -> Failure:
     (failure,) = [f for f in found.failures if f.plugin == plugin]
     return failure
 
 
-def _loaded(found: Plugins) -> dict[str, str]:
-    return {plugin.name: plugin.source for plugin in found.loaded}
+def _loaded(found: Registry) -> dict[str, str]:
+    return {plugin.name: plugin.source for plugin in found.plugins}
 
 
 @pytest.mark.parametrize("case", FAILING)
@@ -98,8 +101,7 @@ def test_all_of_them_at_once_leave_the_others_loading(site: Site) -> None:
     found = discover()
     assert len(found.failures) == len(FAILING)
     assert _loaded(found) == before
-    registered = {name for name, _ in found.manager.list_name_plugin()}
-    assert registered == set(before)
+    assert found.hooks.names() == set(before)
 
 
 def test_a_plugin_for_another_core_is_not_even_imported(site: Site) -> None:
@@ -174,13 +176,8 @@ def test_a_local_file_is_a_plugin_named_by_its_stem(plugin_file: WriteFile) -> N
     found = discover([path])
     assert _loaded(found)["my_parts"] == str(path)
     assert found.files == (path,)
-    yielded = [next(iter(parts)).name for parts in _parts_of(found, "my_parts")]
-    assert yielded == ["kept"]
-
-
-def _parts_of(found: Plugins, plugin: str) -> list[Any]:
-    hook = found.manager.hook.gankit_parts
-    return [i.function() for i in hook.get_hookimpls() if i.plugin_name == plugin]
+    entry = found.find("loss", "kept")
+    assert (entry.name, entry.plugin.name) == ("my_parts/kept", "my_parts")
 
 
 def test_a_local_file_named_twice_is_loaded_once(
@@ -191,7 +188,7 @@ def test_a_local_file_named_twice_is_loaded_once(
     monkeypatch.setattr("builtins.runs", 0, raising=False)
     monkeypatch.chdir(path.parent)
     found = discover([path, "my_parts.py", path.parent / "." / "my_parts.py"])
-    assert [plugin.name for plugin in found.loaded].count("my_parts") == 1
+    assert [plugin.name for plugin in found.plugins].count("my_parts") == 1
     discover([path])
     import builtins
 
@@ -280,11 +277,11 @@ def _fail() -> None:
 
 def test_an_error_in_a_hook_names_plugin_hook_and_remedy() -> None:
     """The user can go on without that plugin; its author gets the traceback."""
-    found = discover()
-    found.manager.register(_Watcher(list), "innocent")
-    found.manager.register(_Watcher(_fail), "acme-gan")
+    hooks = Hooks()
+    hooks.add("innocent", _Watcher(list))
+    hooks.add("acme-gan", _Watcher(_fail))
     with pytest.raises(HookError, match="KeyError: 'no such chip'") as caught:
-        found.call("gankit_before_run", run=None)
+        hooks.call("gankit_before_run", run=None)
     error = caught.value
     assert (error.plugin, error.hook) == ("acme-gan", "gankit_before_run")
     assert "--disable-plugin acme-gan" in str(error)
@@ -297,7 +294,7 @@ def test_an_error_in_an_installed_plugin_s_hook_names_it(site: Site) -> None:
     hook = "@hookimpl\ndef gankit_after_run(run):\n    return 1 / run\n"
     site.install("acme-gan", f"{HEAD}\n{hook}")
     with pytest.raises(HookError, match="ZeroDivisionError") as caught:
-        discover().call("gankit_after_run", run=0)
+        discover().hooks.call("gankit_after_run", run=0)
     assert caught.value.plugin == "acme-gan"
 
 
@@ -310,11 +307,11 @@ def test_an_error_in_a_hook_is_not_that_of_the_one_around_it() -> None:
             """Look at what the others do."""
             return (yield)
 
-    found = discover()
-    found.manager.register(_Watcher(_fail), "acme-gan")
-    found.manager.register(Around(), "gankit.metrics")
+    hooks = Hooks()
+    hooks.add("acme-gan", _Watcher(_fail))
+    hooks.add("gankit.metrics", Around())
     with pytest.raises(HookError) as caught:
-        found.call("gankit_before_run", run=None)
+        hooks.call("gankit_before_run", run=None)
     assert caught.value.plugin == "acme-gan"
 
 
@@ -324,26 +321,26 @@ def test_an_error_of_gankit_s_own_passes_through_a_hook_unchanged() -> None:
     def full() -> None:
         raise RunError("cannot write: no space left")
 
-    found = discover()
-    found.manager.register(_Watcher(full), "gankit.metrics")
+    hooks = Hooks()
+    hooks.add("gankit.metrics", _Watcher(full))
     with pytest.raises(RunError, match=r"^cannot write: no space left$"):
-        found.call("gankit_before_run", run=None)
+        hooks.call("gankit_before_run", run=None)
 
 
 def test_an_error_in_a_hook_called_by_a_hook_is_told_once() -> None:
     """The innermost plugin is the one at fault."""
-    found = discover()
-    found.manager.register(_Watcher(_fail), "acme-gan")
+    hooks = Hooks()
+    hooks.add("acme-gan", _Watcher(_fail))
 
     class Outer:
         @hookimpl
         def gankit_after_run(self) -> None:
             """Tell of something that happens within."""
-            found.call("gankit_before_run", run=None)
+            hooks.call("gankit_before_run", run=None)
 
-    found.manager.register(Outer(), "gankit.checkpoints")
+    hooks.add("gankit.checkpoints", Outer())
     with pytest.raises(HookError) as caught:
-        found.call("gankit_after_run", run=None)
+        hooks.call("gankit_after_run", run=None)
     assert caught.value.plugin == "acme-gan"
 
 

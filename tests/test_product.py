@@ -18,14 +18,15 @@ from attrs import evolve, field, frozen
 from PIL import Image, ImageDraw
 from torchvision.datasets import cifar
 
-from gankit.assembly import assemble
 from gankit.errors import MisfitError
+from gankit.game.settings import PLAYERS, Noise, Optimizer, Train
 from gankit.parts import Facts
-from gankit.preparation import prepare
-from gankit.recipe import Recipe, Use
-from gankit.registry import Entry, Registry
-from gankit.settings import PLAYERS, Noise, Optimizer, Train
-from gankit.structuring import structure_options
+from gankit.plugins.discovery import discover
+from gankit.plugins.registry import Entry
+from gankit.recipe.building import assemble
+from gankit.recipe.recipe import Recipe, Use
+from gankit.recipe.values import structure_options
+from gankit.runs.preparation import prepare
 
 PACKAGES = (Path(__file__).parents[1] / "plugins").glob("*/pyproject.toml")
 OURS = {tomllib.loads(p.read_text("utf-8"))["project"]["name"] for p in PACKAGES}
@@ -93,7 +94,7 @@ class Combination:
         return "-".join([*names, self.loss, *more])
 
 
-ENTRIES = [e for e in Registry().entries() if e.plugin.name in OURS]
+ENTRIES = [e for e in discover().entries() if e.plugin.name in OURS]
 
 
 def _known(kind: str) -> list[str]:
@@ -133,7 +134,7 @@ class Arena:
     """Plays combinations, each once; data sets are read once."""
 
     def __init__(self, root: Path) -> None:
-        self.registry = Registry()
+        self.registry = discover()
         self._root = root
         self._known: dict[Combination, Outcome] = {}
         self._datasets: dict[str, Use] = {}
@@ -167,7 +168,7 @@ class Arena:
 
     def _play(self, recipe: Recipe) -> Outcome:
         try:
-            run = prepare(assemble(recipe), self.registry.plugins)
+            run = prepare(assemble(recipe), self.registry.hooks)
         except MisfitError as error:
             return Outcome(problems=error.problems)
         networks = {p: getattr(run.game, p).network for p in PLAYERS}

@@ -12,7 +12,7 @@ import pytest
 import gankit
 from gankit import hookspecs
 from gankit.cli import COMMANDS
-from gankit.plugins import resolve
+from gankit.plugins.importing import resolve
 
 DOCS = Path(__file__).parents[1] / "docs"
 HOOKS = sorted(name for name in vars(hookspecs) if name.startswith("gankit_"))
@@ -22,21 +22,29 @@ def test_these_are_the_public_names() -> None:
     """A change of this list is a change of what everybody may rely on."""
     assert sorted(gankit.__all__) == [
         "Assembly",
+        "BrokenItem",
         "Command",
         "Count",
+        "DataError",
         "Facts",
         "Fraction",
         "Item",
         "Kind",
+        "Noise",
         "NonNegative",
+        "Optimizer",
         "Part",
         "Positive",
+        "Range",
         "Recipe",
         "Report",
         "Run",
+        "RunWarning",
         "Sampler",
+        "Samples",
         "Shapes",
         "Step",
+        "Train",
         "UNBOUNDED",
         "Whole",
         "assemble",
@@ -44,6 +52,8 @@ def test_these_are_the_public_names() -> None:
         "load",
         "read_recipe",
         "resume",
+        "resuming",
+        "starting",
         "train",
     ]
 

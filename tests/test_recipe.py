@@ -10,11 +10,11 @@ import pytest
 import tomli_w
 
 from gankit.errors import PartError, PluginError, RecipeError
-from gankit.plugins import discover
-from gankit.recipe import read_recipe, structure_recipe
-from gankit.registry import Registry
-from gankit.schedules import Cosine
-from gankit.settings import Noise, Train
+from gankit.game.schedules import Cosine
+from gankit.game.settings import Noise, Train
+from gankit.plugins.discovery import discover
+from gankit.plugins.registry import Registry
+from gankit.recipe.recipe import read_recipe, structure_recipe
 from sites import Site, yields
 from tables import CODE, MINIMAL, problems_of, write_text
 
@@ -302,7 +302,7 @@ def test_the_long_name_of_a_part_is_the_part(
 ) -> None:
     """A block merges whichever of its names it is called by; no other part is it."""
     twins = [plugin_file(f"{n}.py", code) for n, code in _twins("one_gan", "two_gan")]
-    registry = Registry(discover([parts, *twins]))
+    registry = discover([parts, *twins])
     assert registry.same("loss", first, second) == kept
 
 
@@ -312,7 +312,7 @@ def test_a_stranger_with_a_taken_name_is_not_the_recipe_s_part(
     """Where two have the name, the one that takes the recipe's options is meant."""
     code = "def other(*, share: float = 0.5): ...\n"
     code += yields("Part('loss', 'game', other)")
-    registry = Registry(discover([parts, plugin_file("acme.py", code)]))
+    registry = discover([parts, plugin_file("acme.py", code)])
     assert registry.same("loss", "game", "recipe_parts/game", ["share", "kind"])
     assert not registry.same("loss", "game", "acme/game", ["share", "kind"])
 

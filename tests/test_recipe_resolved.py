@@ -15,12 +15,14 @@ from jsonschema import Draft202012Validator
 
 import gankit
 from gankit.errors import RecipeError
-from gankit.plugins import discover
-from gankit.recipe import Recipe, load_table, read_recipe, structure_recipe
-from gankit.registry import Registry
-from gankit.schedules import Linear
-from gankit.schema import recipe_schema
-from gankit.settings import Optimizer
+from gankit.game.schedules import Linear
+from gankit.game.settings import Optimizer
+from gankit.plugins.discovery import discover
+from gankit.plugins.registry import Registry
+from gankit.recipe.blocks import optimizer_table
+from gankit.recipe.files import load_table
+from gankit.recipe.recipe import Recipe, read_recipe, structure_recipe
+from gankit.recipe.schema import recipe_schema
 from sites import Site, yields
 from tables import MINIMAL, problems_of, write_text
 
@@ -49,7 +51,7 @@ def test_a_resolved_recipe_bears_the_name_of_its_first(
     tmp_path: Path, parts: Path
 ) -> None:
     """So that a resumed run is still the run of that recipe."""
-    table = structure_recipe("mine", MINIMAL, Registry(discover([parts]))).as_table()
+    table = structure_recipe("mine", MINIMAL, discover([parts])).as_table()
     path = tmp_path / "recipe.toml"
     path.write_text(tomli_w.dumps(table), "utf-8")
     assert read_recipe(path).name == "mine"
@@ -152,7 +154,7 @@ def test_a_resolved_recipe_read_again_is_the_same(
     schema.validate(tomllib.loads(text))
 
 
-RECIPES = [entry.name for entry in Registry().entries("recipe")]
+RECIPES = [entry.name for entry in discover().entries("recipe")]
 
 
 def _recipe(name: str, registry: Registry) -> tuple[dict[str, Any], Recipe]:
@@ -238,7 +240,7 @@ def test_a_part_that_cannot_be_imported_is_not_in_the_schema(site: Site) -> None
     """The others are; one bad plugin does not cost the editor its help."""
     site.install("bad-gan", yields("Part('loss', 'bad', 'no_such_module:x')"))
     site.install("good-gan", yields("Part('loss', 'good', 'operator:neg')"))
-    choices = recipe_schema(Registry())["properties"]["loss"]["oneOf"]
+    choices = recipe_schema(discover())["properties"]["loss"]["oneOf"]
     known = [choice["properties"]["use"]["enum"] for choice in choices]
     assert ["bad", "bad-gan/bad"] not in known
     assert ["good", "good-gan/good"] in known
@@ -251,7 +253,7 @@ def test_an_optimiser_says_what_a_recipe_would(registry: Registry) -> None:
     recipe = structure_recipe("mine", {**MINIMAL, "optimizer": block}, registry)
     optimizer = recipe.optimizers["generator"]
     assert optimizer.schedule == {"lr": Linear(to=0.0, end=9.0)}
-    table = optimizer.as_table()
+    table = optimizer_table(optimizer)
     assert table["schedule"]["lr"] == {
         "use": "linear",
         "to": 0.0,

@@ -10,9 +10,9 @@ import pytest
 
 from gankit.cli import run
 from gankit.errors import PartError, PluginError
-from gankit.parts import KINDS
-from gankit.plugins import Failure, discover
-from gankit.registry import Registry, names
+from gankit.kinds import KINDS
+from gankit.plugins.discovery import discover
+from gankit.plugins.registry import Failure, Registry, names
 from sites import HEAD, Site, yields
 
 WriteFile = Callable[[str, str], Path]
@@ -46,6 +46,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "two of one name": (yields(ODD, ODD), "it brings two parts loss 'odd'"),
     "no name": (yields(ODD, "Part('loss', '', 'a:b')"), "'' cannot name a part"),
     "a slash": (yields(ODD, "Part('loss', 'a/b', 'a:b')"), "'a/b' cannot name a part"),
+    "a space": (yields(ODD, "Part('loss', 'a b', 'a:b')"), "letters, digits, '-'"),
     "name no string": (yields(ODD, "Part('loss', 3, 'a:b')"), "'name' must be"),
     "kind no string": (yields(ODD, "Part(['loss'], 'x', 'a:b')"), "'kind' must be"),
     "summary no string": (
@@ -62,10 +63,10 @@ REFUSED: dict[str, tuple[str, str]] = {
 def test_of_a_plugin_that_errs_no_part_is_taken(case: str, site: Site) -> None:
     """Not even those that were yielded before; and no other plugin loses any."""
     code, reason = REFUSED[case]
-    before = Registry().entries()
+    before = discover().entries()
     site.install("bad-gan", code, version="3.1")
     site.install("good-gan", yields("Part('loss', 'kept', 'math:floor')"))
-    registry = Registry()
+    registry = discover()
     failure = _failure(registry, "bad-gan")
     assert (failure.stage, failure.source) == ("parts", "3.1")
     assert reason in failure.reason
@@ -81,7 +82,7 @@ def test_two_plugins_may_bring_one_name_which_then_has_to_be_said_in_full(
     """The short name is refused with both long ones, each of which is found."""
     site.install("one-gan", yields(ODD))
     site.install("two-gan", yields(ODD))
-    registry = Registry()
+    registry = discover()
     assert registry.failures == ()
     with pytest.raises(PartError) as caught:
         registry.find("loss", "odd")
@@ -99,7 +100,7 @@ def test_two_plugins_may_bring_one_name_which_then_has_to_be_said_in_full(
 def test_one_name_may_be_used_in_two_kinds(site: Site) -> None:
     """A part is its kind and its name."""
     site.install("acme-gan", yields(ODD, "Part('penalty', 'odd', 'math:ceil')"))
-    registry = Registry()
+    registry = discover()
     assert registry.find("loss", "odd").factory(1.5) == 1
     assert registry.find("penalty", "odd").factory(1.5) == 2
 
@@ -108,7 +109,7 @@ def test_a_new_kind_serves_other_plugins_whatever_their_order(site: Site) -> Non
     """Kinds are gathered first: 'a-gan' comes before the plugin of its part's kind."""
     site.install("a-gan", yields("Part('metric', 'odd', 'math:floor')"))
     site.install("b-gan", yields("Kind('metric', 'A number', given=1)"))
-    registry = Registry()
+    registry = discover()
     assert registry.failures == ()
     entry = registry.find("metric", "odd")
     assert (entry.name, entry.kind.given) == ("a-gan/odd", 1)
@@ -119,7 +120,7 @@ def test_of_two_plugins_that_bring_one_kind_the_first_is_kept(site: Site) -> Non
     """The second fails with all of its parts, and is named."""
     site.install("a-gan", yields("Kind('metric', 'first')"))
     site.install("b-gan", yields("Kind('metric', 'second')", ODD))
-    registry = Registry()
+    registry = discover()
     assert registry.kind("metric").summary == "first"
     assert "'metric' exists already" in _failure(registry, "b-gan").reason
     assert _names(registry, "b-gan") == set()
@@ -129,7 +130,7 @@ def test_a_kind_outlives_the_parts_that_failed_beside_it(site: Site) -> None:
     """Parts of other plugins are of it, and they have done nothing wrong."""
     site.install("a-gan", yields("Kind('metric', 'x')", "Part('lost', 'x', 'a:b')"))
     site.install("b-gan", yields("Part('metric', 'odd', 'math:floor')"))
-    registry = Registry()
+    registry = discover()
     assert [failure.plugin for failure in registry.failures] == ["a-gan"]
     assert registry.find("metric", "odd").name == "b-gan/odd"
 
@@ -138,14 +139,14 @@ def test_an_absent_part_is_answered_with_the_nearest_names(site: Site) -> None:
     """Of its own kind only."""
     site.install("acme-gan", yields("Part('loss', 'odd-loss', 'math:floor')"))
     with pytest.raises(PartError, match=r"no loss named 'odd-los'; did you mean ") as c:
-        Registry().find("loss", "odd-los")
+        discover().find("loss", "odd-los")
     assert "'odd-loss'" in str(c.value)
 
 
 def test_an_absent_part_that_resembles_nothing_points_to_the_list() -> None:
     """There is no guess worth making."""
     with pytest.raises(PartError) as caught:
-        Registry().find("penalty", "zzzzzzzz")
+        discover().find("penalty", "zzzzzzzz")
     assert str(caught.value) == (
         "no penalty named 'zzzzzzzz'; `gankit list penalty` shows what there is"
     )
@@ -155,7 +156,7 @@ def test_the_name_of_another_kind_is_recognised(site: Site) -> None:
     """To ask for a penalty among the losses is a mistake of place."""
     site.install("acme-gan", yields("Part('penalty', 'qqqq', 'math:floor')"))
     with pytest.raises(PartError, match="it is the name of a penalty"):
-        Registry().find("loss", "qqqq")
+        discover().find("loss", "qqqq")
 
 
 def test_an_absent_part_names_again_every_plugin_that_failed(site: Site) -> None:
@@ -164,7 +165,7 @@ def test_an_absent_part_names_again_every_plugin_that_failed(site: Site) -> None
     site.install("b-gan", yields(ODD, "1 / 0"))
     site.install("c-gan", requires=["gankit>=9"])
     with pytest.raises(PartError) as caught:
-        Registry().find("loss", "odd")
+        discover().find("loss", "odd")
     message = str(caught.value)
     for plugin, reason in (
         ("a-gan' failed at import", "no chip"),
@@ -178,7 +179,7 @@ def test_an_absent_part_names_again_every_plugin_that_failed(site: Site) -> None
 def test_a_part_of_a_disabled_plugin_says_so(site: Site) -> None:
     """By its long name it is known whose it was."""
     site.install("acme-gan", yields(ODD))
-    registry = Registry(discover(disable=["acme-gan"]))
+    registry = discover(disable=["acme-gan"])
     with pytest.raises(PartError, match="the plugin 'acme-gan' is disabled"):
         registry.find("loss", "acme-gan/odd")
 
@@ -187,7 +188,7 @@ def test_a_part_of_a_disabled_plugin_says_so(site: Site) -> None:
 def test_an_unknown_kind_is_answered_with_the_kinds(ask: str) -> None:
     """The nearest, and all of them."""
     with pytest.raises(PartError) as caught:
-        getattr(Registry(), ask)("generater")
+        getattr(discover(), ask)("generater")
     assert "no kind of part is named 'generater'; did you mean 'generator'" in str(
         caught.value
     )
@@ -199,7 +200,7 @@ def test_entries_are_in_the_order_of_kinds_and_names(site: Site) -> None:
     parts = ("Part('loss', 'z', 'a:b')", "Part('generator', 'z', 'a:b')")
     site.install("z-gan", yields(*parts, "Part('loss', 'y', 'a:b')"))
     site.install("y-gan", yields("Part('loss', 'z', 'a:b')"))
-    mine = [e for e in Registry().entries() if e.plugin.name in ("y-gan", "z-gan")]
+    mine = [e for e in discover().entries() if e.plugin.name in ("y-gan", "z-gan")]
     assert [(e.part.kind, e.name) for e in mine] == [
         ("generator", "z-gan/z"),
         ("loss", "z-gan/y"),
@@ -221,7 +222,7 @@ def test_a_factory_that_is_none_is_told_only_when_it_is_used(
 ) -> None:
     """Listing imports nothing; using names the kind, the part and its plugin."""
     site.install("acme-gan", yields(f"Part('loss', 'odd', {factory!r})"))
-    entry = Registry().find("loss", "odd")
+    entry = discover().find("loss", "odd")
     with pytest.raises(PluginError, match=r"loss 'acme-gan/odd': .*") as caught:
         _ = entry.options
     assert reason in str(caught.value)
@@ -234,7 +235,7 @@ def test_a_local_file_may_give_the_factory_itself_or_its_name(
     code = "def made(*, size: int = 3): return size\n" + yields(
         "Part('loss', 'a', made)", "Part('loss', 'b', 'mine:made')"
     )
-    registry = Registry(discover([plugin_file("mine.py", code)]))
+    registry = discover([plugin_file("mine.py", code)])
     for name in ("a", "b"):
         entry = registry.find("loss", name)
         assert (entry.name, entry.factory()) == (f"mine/{name}", 3)

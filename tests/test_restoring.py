@@ -15,14 +15,15 @@ from attrs import evolve
 
 import gankit
 from games import make_assembly
-from gankit import checkpoint, runs
-from gankit.checkpoint import MANIFEST, read
 from gankit.cli import run
 from gankit.errors import RunError
-from gankit.plugins import discover
-from gankit.preparation import prepare
-from gankit.restoring import changed_versions
-from gankit.trainer import Run
+from gankit.plugins.discovery import discover
+from gankit.runs import checkpoint
+from gankit.runs import folder as runs
+from gankit.runs.checkpoint import MANIFEST, read
+from gankit.runs.preparation import prepare
+from gankit.runs.restoring import changed_versions
+from gankit.runs.run import Run
 from sites import HEAD
 from tiny import LABELLED, write
 
@@ -175,7 +176,7 @@ def test_a_run_goes_on_in_another_precision(recipe: str) -> None:
 
 
 def _with_scaler(folder: Path, *, enabled: bool) -> Run:
-    run = prepare(make_assembly(), discover(), folder=folder)
+    run = prepare(make_assembly(), discover().hooks, folder=lambda: folder)
     for player in (run.game.generator, run.game.discriminator):
         player.scaler = torch.amp.GradScaler("cpu", enabled=enabled, init_scale=8.0)
     return run

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
-from gankit.schedules import SCHEDULES, Cosine, Exponential, Linear, Stepwise
+from gankit.game.schedules import SCHEDULES, Cosine, Exponential, Linear, Stepwise
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from games import Judge, Labels, Linear, make_assembly, make_run
+from gankit.compute.processes import ALONE, Processes
+from gankit.compute.shards import Mean, Shards, State, cut
 from gankit.errors import UsageError
 from gankit.parts import Shapes
-from gankit.processes import ALONE, Processes
-from gankit.settings import Train
-from gankit.shards import Mean, Shards, State, cut
 
 # (a + b) + (c + d) and ((a + b) + c) + d differ in float32: 1 is lost beside 2^25
 UNEVEN = [2.0**25, 1.0, -(2.0**25), 3.0]
@@ -90,27 +89,27 @@ def test_one_shard_is_passed_on_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "size", "said"),
+    ("batch", "size", "said"),
     [
-        ({"reduce": "exact"}, 3, "3 processes cannot share 4 shards evenly"),
-        ({"reduce": "exact"}, 8, "8 processes cannot share 4 shards evenly"),
-        ({"batch_size": 10}, 4, "10 cannot be cut into 4 equal shards; set it to a mu"),
+        ((64, 4), 3, "3 processes cannot share 4 shards evenly"),
+        ((64, 4), 8, "8 processes cannot share 4 shards evenly"),
+        ((10,), 4, "10 cannot be cut into 4 equal shards; set it to a mu"),
     ],
 )
 def test_a_batch_that_cannot_be_cut_is_refused(
-    settings: dict[str, Any], size: int, said: str
+    batch: tuple[int, ...], size: int, said: str
 ) -> None:
     """With what would mend it."""
     with pytest.raises(UsageError, match=said):
-        cut(Train(steps=1, **settings), Processes(0, size))
+        cut(*batch, processes=Processes(0, size))
 
 
 def test_fast_has_a_shard_for_each_process_and_exact_as_many_as_are_set() -> None:
     """Each with its place in the global batch."""
-    fast = cut(Train(steps=1, batch_size=12), Processes(2, 3))
+    fast = cut(12, processes=Processes(2, 3))
     assert (fast.count, fast.size, list(fast.own)) == (3, 4, [2])
     assert fast.own_samples == slice(8, 12)
-    exact = cut(Train(steps=1, batch_size=16, reduce="exact"), Processes(1, 2))
+    exact = cut(16, 4, Processes(1, 2))
     assert (exact.count, exact.size, list(exact.own)) == (4, 4, [2, 3])
     assert exact.own_samples == slice(8, 16)
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from games import Labels, Linear, make_run
+from gankit.game.step import Step
 from gankit.parts import Shapes
-from gankit.step import Step
 
 
 class Counted(nn.Module):

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from gankit import Count, Fraction, NonNegative, Positive, Whole
-from gankit.options import REQUIRED, Option, Range
-from gankit.schema import json_schema
-from gankit.structuring import (
+from gankit.limits import Range
+from gankit.plugins.options import REQUIRED, Option
+from gankit.recipe.schema import json_schema
+from gankit.recipe.values import (
     describe,
     structure,
     structure_options,

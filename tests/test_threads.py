@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import gankit
-from gankit import threads
 from gankit.cli import run as cli
+from gankit.compute import threads
 from tiny import LABELLED
 
 Monkey = pytest.MonkeyPatch

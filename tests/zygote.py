@@ -186,15 +186,15 @@ def _import_everything() -> None:
     """Import what a run imports: the core, and each plugin's parts."""
     import gankit
     import gankit.cli
-    from gankit.recording import TensorBoard
-    from gankit.registry import Registry
+    from gankit.plugins.discovery import discover
+    from gankit.watchers.recording import TensorBoard
 
     if TensorBoard.installed():
         importlib.import_module("torch.utils.tensorboard")
     for module in pkgutil.walk_packages(gankit.__path__, "gankit."):
         if module.name != "gankit.__main__":
             importlib.import_module(module.name)
-    for entry in Registry().entries():
+    for entry in discover().entries():
         if entry.kind.name != "recipe":
             assert callable(entry.factory)
 

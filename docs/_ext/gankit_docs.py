@@ -2,7 +2,7 @@
 
 =========================================  ==========================================
 ``{gankit-parts} generator``               every first-party part of a kind
-``{gankit-options} gankit.settings:Train``  the options of any factory
+``{gankit-options} gankit:Train``          the options of any factory
 ``{gankit-hook} gankit_parts``             signature and docstring of a hook
 ``{gankit-cli} train``                     a command's help; without a name, gankit's
 ``{gankit-recipe} dcgan``                  a registered recipe as its file says it
@@ -35,11 +35,12 @@ from gankit import hookspecs
 from gankit.cli import COMMANDS, cli
 from gankit.cli.parts import default_text
 from gankit.errors import GankitError
-from gankit.options import Option, options_of, own_doc
-from gankit.plugins import resolve
-from gankit.registry import Entry, Registry
-from gankit.settings import optimizer_names
-from gankit.structuring import describe
+from gankit.plugins.discovery import discover
+from gankit.plugins.importing import resolve
+from gankit.plugins.options import Option, options_of, own_doc
+from gankit.plugins.registry import Entry, Registry
+from gankit.recipe.blocks import optimizer_names
+from gankit.recipe.values import describe
 
 _PLUGINS = Path(__file__).parents[2] / "plugins"
 _SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$", re.MULTILINE)
@@ -48,11 +49,11 @@ _HANDED_OUT = {
     "gankit.Recipe",
     "gankit.Report",
     "gankit.Run",
-    "gankit.trainer.RunWarning",
+    "gankit.RunWarning",
     "gankit.Sampler",
     "gankit.Step",
-    "gankit.data.Data",
-    "gankit.sampling.Samples",
+    "gankit.parts.ReadData",
+    "gankit.Samples",
 }
 _SPANS = re.compile(
     r"(?P<kept>:[\w:]+:`[^`]+`|``[^`]+``)|`(?P<code>[^`]+)`|(?P<star>\*+)(?=\w)"
@@ -214,11 +215,11 @@ class Optimizers(_GankitDirective):
 
 @cache
 def _registry() -> Registry:
-    registry = Registry()
+    registry = discover()
     if registry.failures:
         raise ExtensionError(f"the reference would lack parts: {registry.failures}")
     missing = {path.parent.name for path in _PLUGINS.glob("*/pyproject.toml")}
-    missing -= {plugin.name for plugin in registry.plugins.loaded}
+    missing -= {plugin.name for plugin in registry.plugins}
     if missing:
         raise ExtensionError(f"install {sorted(missing)}, whose parts are documented")
     return registry

@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 
-from gankit.commands import Command
+from gankit.compute.threads import wait_briefly
 from gankit.errors import GankitError, UsageError
-from gankit.plugins import Plugins, discover, resolve
-from gankit.registry import Registry
-from gankit.threads import wait_briefly
+from gankit.kinds import Command
+from gankit.plugins.discovery import discover
+from gankit.plugins.importing import resolve
+from gankit.plugins.registry import Registry
 
 COMMANDS = (
     Command("train", "gankit.cli.train:train", "Train a recipe."),
@@ -38,7 +39,7 @@ class Context:
         self.files: list[str] = []
         self.disable: list[str] = []
 
-    def discover(self) -> Plugins:
+    def discover(self) -> Registry:
         """Find the plugins."""
         return discover(self.files, self.disable)
 
@@ -93,7 +94,7 @@ class LazyGroup(click.Group):
         if any(only == command.name for command in COMMANDS):
             return  # no plugin has to be asked
         own = {command.name for command in COMMANDS}
-        registry = Registry(ctx.ensure_object(Context).discover())
+        registry = ctx.ensure_object(Context).discover()
         for command in registry.commands:
             if command.name not in own:
                 own.add(command.name)

@@ -10,10 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from gankit.cli import Context, plugin_options
+from gankit.compute.threads import busy_cores, cores, suited
 from gankit.errors import PluginError
-from gankit.plugins import core_version
-from gankit.registry import Registry
-from gankit.threads import busy_cores, cores, suited
+from gankit.plugins.versions import core_version
 
 _PACKAGES = (
     "torch",
@@ -35,9 +34,9 @@ def doctor(context: Context, as_json: bool) -> int:
 
     Exits with 1 when something is wrong.
     """
-    from gankit.device import available_devices, free_memory, resolve_device
+    from gankit.compute.device import available_devices, free_memory, resolve_device
 
-    registry = Registry(context.discover())
+    registry = context.discover()
     problems = [str(failure) for failure in registry.failures]
     for entry in registry.entries():
         if entry.part.kind == "recipe":
@@ -55,7 +54,7 @@ def doctor(context: Context, as_json: bool) -> int:
             for name in available_devices()
         },
         "cores": _cores(),
-        "plugins": {plugin.name: plugin.source for plugin in registry.plugins.loaded},
+        "plugins": {plugin.name: plugin.source for plugin in registry.plugins},
         "parts": len(registry.entries()),
         "problems": problems,
     }

@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from gankit.cli import Context, plugin_options
-from gankit.options import Option, own_doc
-from gankit.plugins import Plugins
-from gankit.registry import Entry, Registry, names
+from gankit.plugins.options import Option, own_doc
+from gankit.plugins.registry import Entry, Registry, names
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
 
@@ -23,7 +22,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="JSON for scripts."
 @click.pass_obj
 def list_parts(context: Context, kind: str | None, as_json: bool) -> None:
     """List the parts there are, of one KIND or of all."""
-    registry = Registry(context.discover())
+    registry = context.discover()
     entries = registry.entries(kind)
     if as_json:
         click.echo(json.dumps([_described(entry) for entry in entries], indent=1))
@@ -42,7 +41,7 @@ def list_parts(context: Context, kind: str | None, as_json: bool) -> None:
 @click.pass_obj
 def recipes(context: Context, as_json: bool) -> None:
     """List the recipes there are."""
-    registry = Registry(context.discover())
+    registry = context.discover()
     entries = registry.entries("recipe")
     if as_json:
         click.echo(json.dumps([_described(entry) for entry in entries], indent=1))
@@ -61,9 +60,7 @@ def recipes(context: Context, as_json: bool) -> None:
 @click.pass_obj
 def plugins(context: Context, as_json: bool) -> None:
     """List the plugins that loaded, those that failed and why, and those left out."""
-    found = context.discover()
-    registry = Registry(found)
-    rows = list(_plugin_rows(found, registry))
+    rows = list(_plugin_rows(context.discover()))
     if as_json:
         keys = ("plugin", "version", "status", "detail")
         click.echo(
@@ -92,7 +89,7 @@ def show(
     gankit show recipe dcgan
     gankit show recipe dcgan --schema
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
-    registry = Registry(context.discover())
+    registry = context.discover()
     if name is None:
         registry.kind(kind)
         raise click.UsageError(
@@ -102,7 +99,7 @@ def show(
     if kind == "recipe":
         _show_recipe(registry, entry, name, schema=schema, as_json=as_json)
         return
-    from gankit.schema import options_schema
+    from gankit.recipe.schema import options_schema
 
     if schema:
         click.echo(json.dumps(options_schema(entry.options), indent=1))
@@ -116,8 +113,9 @@ def show(
 def _show_recipe(
     registry: Registry, entry: Entry, name: str, *, schema: bool, as_json: bool
 ) -> None:
-    from gankit.recipe import load_table, structure_recipe
-    from gankit.schema import recipe_schema
+    from gankit.recipe.files import load_table
+    from gankit.recipe.recipe import structure_recipe
+    from gankit.recipe.schema import recipe_schema
 
     if schema:
         click.echo(json.dumps(recipe_schema(registry), indent=1))
@@ -135,7 +133,7 @@ def _show_recipe(
 
 
 def _show_part(entry: Entry) -> None:
-    from gankit.structuring import describe
+    from gankit.recipe.values import describe
 
     click.echo(
         f"{entry.part.kind} {entry.name} {entry.plugin.source}: {entry.part.summary}"
@@ -158,7 +156,7 @@ def _show_part(entry: Entry) -> None:
 
 def default_text(option: Option) -> str:
     """Write a default for people to read, also one that no recipe can state."""
-    from gankit.structuring import can_state, default_of, unstructure
+    from gankit.recipe.values import can_state, default_of, unstructure
 
     if option.required:
         return "required"
@@ -179,17 +177,15 @@ def _described(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _plugin_rows(found: Plugins, registry: Registry) -> Iterable[tuple[str, ...]]:
-    failed = {failure.plugin for failure in registry.failures}
+def _plugin_rows(registry: Registry) -> Iterable[tuple[str, ...]]:
     entries = registry.entries()
-    for plugin in found.loaded:
-        if plugin.name not in failed:
-            count = sum(entry.plugin is plugin for entry in entries)
-            yield plugin.name, plugin.source, "loaded", f"{count} parts"
+    for plugin in registry.plugins:
+        count = sum(entry.plugin is plugin for entry in entries)
+        yield plugin.name, plugin.source, "loaded", f"{count} parts"
     for failure in registry.failures:
         detail = f"at {failure.stage}: {failure.reason}"
         yield failure.plugin, failure.source, "FAILED", detail
-    for name in found.disabled:
+    for name in registry.disabled:
         yield name, "", "disabled", ""
 
 

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from gankit.game.step import AUC
 from gankit.hookspecs import hookimpl
-from gankit.step import AUC
-from gankit.trainer import Report, Run, RunWarning
+from gankit.runs.run import Report, Run, RunWarning
 
 _SHOWN = {
     "loss/discriminator": "D",
@@ -71,7 +71,7 @@ def _told(run: Run) -> list[str]:
     data = run.data
     where = "resident on" if data.store is not None else "streamed to"
     lines = [
-        f"{run.name}: {run.steps - run.step:,} steps on {len(data):,} items, {where} "
+        f"{run.name}: {run.total - run.step:,} steps on {len(data):,} items, {where} "
         f"{data.device}; run folder {run.folder}"
     ]
     if data.skipped:
@@ -79,10 +79,7 @@ def _told(run: Run) -> list[str]:
             f"{len(data.skipped)} items skipped: " + "; ".join(data.skipped[:5])
         )
     notes = (*run.notes, *getattr(run.game.conditioner, "notes", ()))
-    lines += [f"note: {note}" for note in notes]
-    recipe = run.assembly.recipe
-    failures = recipe.registry.failures if recipe else run.plugins.failures
-    return [*lines, *(f"warning: {failure}" for failure in failures)]
+    return [*lines, *(f"note: {note}" for note in notes)]
 
 
 class Lines:
@@ -120,7 +117,7 @@ class Lines:
         """Write a line for a step that is due."""
         if run.due(run.assembly.train.log_every):
             numbers = _numbers(report, self._rate(run.step))
-            click.echo(f"step {run.step:,} of {run.steps:,}  {numbers}", err=True)
+            click.echo(f"step {run.step:,} of {run.total:,}  {numbers}", err=True)
 
     @hookimpl
     def gankit_on_warning(self, warning: RunWarning) -> None:
@@ -137,7 +134,7 @@ class JsonLines(Lines):
     @hookimpl
     def gankit_before_run(self, run: Run) -> None:
         """Introduce the run."""
-        line = {"run": str(run.folder), "steps": run.steps, "items": len(run.data)}
+        line = {"run": str(run.folder), "steps": run.total, "items": len(run.data)}
         said = {"skipped": list(run.data.skipped), "notes": list(run.notes)}
         click.echo(json.dumps(line | said))
 
@@ -198,7 +195,7 @@ class Live:
     @hookimpl
     def gankit_before_run(self, run: Run) -> None:
         """Introduce the run."""
-        self._start("training", run.steps)
+        self._start("training", run.total)
         for line in _told(run):
             self._console.print(line, markup=False)
         self._rate(run.step)
@@ -207,7 +204,7 @@ class Live:
     def gankit_after_step(self, run: Run, report: Report) -> None:
         """Refresh the line, not so often that the device would wait for it."""
         now = time.monotonic()
-        if now - self._shown < _EVERY and run.step < run.steps:
+        if now - self._shown < _EVERY and run.step < run.total:
             return
         self._shown = now
         assert self._task is not None, "training has started"

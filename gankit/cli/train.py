@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from gankit.cli import Context, plugin_options
 
 if TYPE_CHECKING:
-    from gankit.trainer import Run
+    from gankit.data.items import Progress
+    from gankit.runs.run import Run
 
 _OVERRIDES = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 _JSON = click.option(
@@ -58,17 +60,17 @@ def train(
         where = ["--out", out] if out else []
         words = ["train", recipe or "quickstart", *overrides, *where]
         return _shared(words, processes, context, as_json=as_json)
-    return _played(
-        lambda **watching: api.train(
+    with _shown(as_json=as_json) as (watchers, progress):
+        run = api.train(
             recipe or "quickstart",
             overrides,
             out=out,
             plugins=context.files,
             disable=context.disable,
-            **watching,
-        ),
-        as_json=as_json,
-    )
+            watchers=watchers,
+            progress=progress,
+        )
+    return _ended(run, as_json=as_json)
 
 
 @click.command()
@@ -96,27 +98,27 @@ def resume(
     if processes > 1 and not _is_launched():
         words = ["resume", run, *overrides]
         return _shared(words, processes, context, as_json=as_json)
-    return _played(
-        lambda **watching: api.resume(
+    with _shown(as_json=as_json) as (watchers, progress):
+        resumed = api.resume(
             run,
             overrides,
             plugins=context.files,
             disable=context.disable,
-            **watching,
-        ),
-        as_json=as_json,
-    )
+            watchers=watchers,
+            progress=progress,
+        )
+    return _ended(resumed, as_json=as_json)
 
 
 def _is_launched() -> bool:
-    from gankit.processes import started_by_launcher
+    from gankit.compute.processes import started_by_launcher
 
     return started_by_launcher()
 
 
 def _shared(words: list[str], count: int, context: Context, *, as_json: bool) -> int:
     """Run the same command in several processes."""
-    from gankit.launch import launch
+    from gankit.compute.launch import launch
 
     words += ["--json"] if as_json else []
     for flag, values in (
@@ -127,17 +129,28 @@ def _shared(words: list[str], count: int, context: Context, *, as_json: bool) ->
     return launch(words, count)
 
 
-def _played(play: Callable[..., Any], *, as_json: bool) -> int:
+@contextmanager
+def _shown(*, as_json: bool) -> Iterator[tuple[dict[str, object], Progress]]:
+    """Show a run, in the process that speaks; give who watches, and who is told."""
     from gankit.cli.progress import JsonLines, watcher
-    from gankit.processes import leads
+    from gankit.compute.processes import leads
 
     if not leads():
-        return _code(play())
+        yield {}, lambda done, total, text: None
+        return
     shown = JsonLines() if as_json else watcher()
     with shown:
-        run = play(watchers={"gankit.progress": shown}, progress=shown.progress)
+        yield {"gankit.progress": shown}, shown.progress
+
+
+def _ended(run: Run, *, as_json: bool) -> int:
+    """Say how a run has ended; return 1 for one that is to go on."""
+    # what a hook has stopped, because it was enough, is not to go on
+    code = 1 if run.step < run.total and run.stopping.startswith("SIG") else 0
+    if run.folder is None:
+        return code  # another process speaks
     folder = str(run.folder)
-    stopped = run.stopping if run.step < run.steps else ""
+    stopped = run.stopping if run.step < run.total else ""
     if as_json:
         end = {"run": folder, "step": run.step, "stopped": stopped or None}
         click.echo(json.dumps(end))
@@ -148,7 +161,7 @@ def _played(play: Callable[..., Any], *, as_json: bool) -> int:
         )
     else:
         click.echo(f"done: {run.step:,} steps; {_samples(run.folder)}")
-    return _code(run)
+    return code
 
 
 def _samples(folder: Path) -> str:
@@ -156,9 +169,3 @@ def _samples(folder: Path) -> str:
     if any((folder / "samples").glob("*")):
         return f"pictures in {folder / 'samples'}; more with `gankit sample {folder}`"
     return f"draw samples in Python with gankit.load({str(folder)!r}).sample()"
-
-
-def _code(run: Run) -> int:
-    """Return 1 for what is to go on; not where a hook found that it was enough."""
-    ended = run.step == run.steps or not run.stopping.startswith("SIG")
-    return 0 if ended else 1

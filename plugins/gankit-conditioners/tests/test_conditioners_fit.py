@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gankit import Facts, Item
-from gankit.data import Data
-from gankit.reading import read_data
+from gankit.data.items import Data
+from gankit.data.reading import read_data
 from gankit_conditioners import cache
 from gankit_conditioners.char_cnn_rnn import CharCNNRNN
 

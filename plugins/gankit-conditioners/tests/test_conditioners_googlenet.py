@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gankit import Facts, Item
-from gankit.reading import read_data
+from gankit.data.reading import read_data
 from gankit_conditioners.char_cnn_rnn import CharCNNRNN
 from gankit_conditioners.googlenet import features_of
 

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 import pytest
 
 import gankit_conditioners
-from gankit.options import options_of
+from gankit.plugins.options import options_of
 
 PARTS = {part.name: part for part in gankit_conditioners.gankit_parts()}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import gankit_datasets
-from gankit.options import REQUIRED, options_of
+from gankit.plugins.options import REQUIRED, options_of
 
 PARTS = {part.name: part for part in gankit_datasets.gankit_parts()}
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import ImageColor
 
-from gankit.reading import read_data
+from gankit.data.reading import read_data
 from gankit_datasets.scenes import (
     COLOURS,
     SHAPES,

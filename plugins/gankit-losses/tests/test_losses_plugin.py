@@ -9,7 +9,7 @@ from importlib import import_module
 import pytest
 
 import gankit_losses
-from gankit.options import options_of
+from gankit.plugins.options import options_of
 
 PARTS = {(part.kind, part.name): part for part in gankit_losses.gankit_parts()}
 

@@ -11,7 +11,7 @@ from torch import nn
 
 import gankit_papers
 from gankit import Shapes, read_recipe
-from gankit.recipe import Recipe
+from gankit.recipe.recipe import Recipe
 
 NAMES = [part.name for part in gankit_papers.gankit_parts()]
 

@@ -17,12 +17,12 @@ from attrs import asdict
 from torch import Tensor, nn
 
 from gankit import Count, Facts, Fraction, Positive
+from gankit.parts import ReadData
 from gankit_conditioners import cache
 from gankit_conditioners.alphabet import ALPHABET, is_legible
 from gankit_conditioners.captions import CaptionTable
 from gankit_conditioners.encoders import TextEncoder
 from gankit_conditioners.fitting import (
-    Data,
     ImageFeatures,
     Progress,
     Settings,
@@ -104,7 +104,7 @@ class CharCNNRNN(nn.Module):
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
     def fit(
-        self, data: Data, /, *, device: torch.device, seed: int, progress: Progress
+        self, data: ReadData, /, *, device: torch.device, seed: int, progress: Progress
     ) -> None:
         """Fit the encoder to images and captions, or read the same fit from the cache.
 
@@ -126,9 +126,10 @@ class CharCNNRNN(nn.Module):
         self.to(device)
 
     def _fit(
-        self, data: Data, device: torch.device, seed: int, progress: Progress
+        self, data: ReadData, device: torch.device, seed: int, progress: Progress
     ) -> dict[str, Tensor]:
         """Fit a fresh encoder and measure its scale."""
+        assert data.captions is not None, "a conditioner of captions is given some"
         table = CaptionTable.of(data.captions)
         lost = "; ".join(table.notes(self.encoder.length))
         progress(0, self._settings.steps, lost or "fitting the text encoder")
@@ -150,7 +151,7 @@ class CharCNNRNN(nn.Module):
         state["fitted"] = torch.tensor(True)
         return state
 
-    def _facts_of_fit(self, data: Data, seed: int) -> dict[str, object]:
+    def _facts_of_fit(self, data: ReadData, seed: int) -> dict[str, object]:
         """Return all that the fitted state follows from."""
         return {
             "version": version("gankit-conditioners"),

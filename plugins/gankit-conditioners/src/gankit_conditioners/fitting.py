@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import islice
 from math import isfinite
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from attrs import frozen
 from torch import Tensor, nn
 
-from gankit import Facts
+from gankit.parts import ReadData
 from gankit_conditioners.alphabet import spell
 from gankit_conditioners.captions import CaptionTable
 from gankit_conditioners.encoders import ImageEncoder, TextEncoder
@@ -23,33 +23,6 @@ _REPORTS = 100  # progress is told about as often
 
 Progress = Callable[[int, int, str], None]
 ImageFeatures = Literal["convnet", "googlenet"]
-
-
-class Data(Protocol):
-    """What fitting asks of a data set (see ``gankit.data.Data``)."""
-
-    @property
-    def facts(self) -> Facts:
-        """What the data set knows about itself."""
-
-    @property
-    def labels(self) -> Tensor | None:
-        """The classes of all items, int64 (N,) on the CPU."""
-
-    @property
-    def captions(self) -> Sequence[Sequence[str]]:
-        """The captions of all items."""
-
-    def __len__(self) -> int: ...
-
-    def samples(self, indices: Tensor, rng: torch.Generator | None) -> Tensor:
-        """Return samples on the device, (B, *sample), within about [-1, 1]."""
-
-    def stored(self, indices: Tensor) -> Tensor:
-        """Return samples before the data set's transform, uint8 or float, likewise."""
-
-    def fingerprint(self) -> str:
-        """Return a digest of captions, labels and all samples."""
 
 
 @frozen
@@ -65,7 +38,7 @@ class Settings:
 
 def fit_text_encoder(
     build: Callable[[], TextEncoder],
-    data: Data,
+    data: ReadData,
     table: CaptionTable,
     settings: Settings,
     *,
@@ -116,7 +89,7 @@ def fit_text_encoder(
 
 
 def _learning(
-    data: Data, texts: TextEncoder, device: torch.device, seed: int
+    data: ReadData, texts: TextEncoder, device: torch.device, seed: int
 ) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
     """Return how to look at items, and an encoder of what is seen that learns along."""
     rng = torch.Generator(device).manual_seed(seed)
@@ -125,7 +98,7 @@ def _learning(
 
 
 def _pretrained(
-    data: Data, texts: TextEncoder, device: torch.device, progress: Progress
+    data: ReadData, texts: TextEncoder, device: torch.device, progress: Progress
 ) -> tuple[Callable[[Tensor], Tensor], nn.Module]:
     """Return how to look up features of items, and their projection, if one is needed.
 

@@ -13,13 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from http.client import HTTPException
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from gankit_conditioners.fitting import Data
+from gankit.parts import ReadData
 
 FEATURES = 1024
 
@@ -29,7 +28,7 @@ _CHUNK = 64  # images looked at together
 
 @torch.no_grad()
 def features_of(
-    data: Data, device: torch.device, progress: Callable[[int, int, str], None]
+    data: ReadData, device: torch.device, progress: Callable[[int, int, str], None]
 ) -> Tensor:
     """Return the features of all images of a data set, (N, 1024), on the CPU.
 
@@ -48,7 +47,7 @@ def features_of(
     return torch.cat(rows)
 
 
-def _range_of(data: Data) -> tuple[float, float]:
+def _range_of(data: ReadData) -> tuple[float, float]:
     """Return the values of black and white in pictures as stored, if they are such."""
     stored = tuple(data.stored(torch.tensor([0])).shape[1:])
     if len(stored) != 3 or stored[0] not in (1, 3):

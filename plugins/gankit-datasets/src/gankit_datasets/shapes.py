@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 from typing import Annotated, Literal
 
-from gankit import Count, Facts, Item, Whole
-from gankit.options import Range
+from gankit import Count, Facts, Item, Range, Whole
 from gankit_datasets.drawing import draw_scene
 from gankit_datasets.scenes import (
     COLOURS,

@@ -1,0 +1,1 @@
+"""Where a run computes: device, threads, processes, shards of a batch."""

@@ -1,0 +1,153 @@
+"""Where a run computes, and in which precision."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+from attrs import frozen
+
+from gankit.compute.processes import ALONE, Processes
+from gankit.errors import DeviceError, listed, nearest
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(name: str, processes: Processes = ALONE) -> torch.device:
+    """Return the device of that name; ``auto`` is the fastest kind there is.
+
+    Of several processes on one machine each gets a GPU of its own.
+
+    Raises:
+        DeviceError: this machine has no such device, or not one for each process.
+    """
+    there = available_devices()
+    if processes.size > 1 and name != "cpu":
+        return _one_of_many(name, there, processes)
+    if name == "auto":
+        return torch.device(next(d for d in ("cuda:0", "mps", "cpu") if d in there))
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted in there:
+        return torch.device(wanted)
+    raise DeviceError(
+        f"there is no device {name!r} here{nearest(name, there)}; "
+        f"this machine has {listed(there)}; set train.device to one, or to 'auto'"
+    )
+
+
+def _one_of_many(name: str, there: list[str], processes: Processes) -> torch.device:
+    gpus = [device for device in there if device.startswith("cuda")]
+    if name == "auto" and not gpus:
+        return torch.device("cpu")
+    if name not in ("auto", "cuda"):
+        raise DeviceError(
+            f"{processes.size} processes cannot share the device {name!r}; set "
+            "train.device to 'auto', 'cuda' or 'cpu'"
+        )
+    if processes.local_size > len(gpus):
+        raise DeviceError(
+            f"{processes.local_size} processes need as many GPUs, and this machine has "
+            f"{len(gpus)}; start fewer, or set train.device to 'cpu'"
+        )
+    return torch.device(gpus[processes.local_rank])
+
+
+@contextmanager
+def exact_arithmetic(device: torch.device) -> Iterator[tuple[str, ...]]:
+    """Compute the same bits again: one thread on a CPU, fixed algorithms on a GPU.
+
+    How a CPU cuts a sum depends on how many threads share it. There is nothing to tell.
+    """
+    threads = torch.get_num_threads()
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    if device.type == "cuda":
+        # read when cuBLAS is first used
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield ()
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(before)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say what to do where torch only says what happened."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        said = str(error).partition("\n")[0]
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in said:
+            advice = (
+                f"the memory ran out: {said}; lower train.batch_size or the networks' "
+                "widths, or set train.data to 'streamed'"
+            )
+        elif "deterministic implementation" in said:
+            advice = (
+                f"train.reduce 'exact' cannot be had with these parts here: {said}; "
+                "choose other parts, or set train.reduce to 'fast'"
+            )
+        else:
+            raise
+        told = DeviceError(advice)
+        for note in getattr(error, "__notes__", ()):
+            told.add_note(note)
+        raise told from error
+
+
+def available_devices() -> list[str]:
+    """List the devices that a recipe may name on this machine."""
+    devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    return [*devices, "mps"] if torch.backends.mps.is_available() else devices
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that are free on the device now."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text("utf-8").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024  # told in kB
+    # elsewhere only the size of the memory is told the same way: count on half of it
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+@frozen
+class Precision:
+    """The precision of the networks' passes; weights and losses stay float32."""
+
+    name: str
+    device: torch.device
+
+    def __attrs_post_init__(self) -> None:
+        if self.name == "fp16" and self.device.type == "cpu":
+            raise DeviceError(
+                "train.precision 'fp16' needs a GPU, and this run is on the CPU; "
+                "set train.precision to 'fp32' or 'bf16'"
+            )
+        if (
+            self.name == "bf16"
+            and self.device.type == "cuda"
+            and not torch.cuda.is_bf16_supported()
+        ):
+            raise DeviceError(
+                f"{torch.cuda.get_device_name(self.device)} has no bf16; "
+                "set train.precision to 'fp16' or 'fp32'"
+            )
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which a network's pass runs."""
+        if self.name == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=_DTYPES[self.name])
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return a gradient scaler, which does nothing but in fp16."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.name == "fp16")

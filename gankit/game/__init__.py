@@ -1,0 +1,1 @@
+"""The game: who plays, what they minimise, whose turn it is."""

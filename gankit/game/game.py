@@ -1,0 +1,283 @@
+"""The adversarial training protocol: who moves, how often, towards what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor, nn
+
+from gankit.compute.device import Precision
+from gankit.compute.shards import Mean, State
+from gankit.data.feed import Batch, Feed
+from gankit.errors import UsageError
+from gankit.game.assembly import Assembly
+from gankit.game.guard import Guard, Look
+from gankit.game.players import Average, Player
+from gankit.game.settings import Noise
+from gankit.game.step import Step, ranking
+from gankit.parts import Conditioner, Penalty
+from gankit.randomness import generator, seed_global
+
+GENERATOR, DISCRIMINATOR = "generator", "discriminator"
+
+
+@frozen
+class NoiseSource:
+    """Draws the generator's input, (B, n), on a generator's device."""
+
+    noise: Noise
+
+    def __call__(self, count: int, rng: torch.Generator) -> Tensor:
+        """Draw ``count`` vectors."""
+        shape = (count, self.noise.size)
+        if self.noise.distribution == "normal":
+            return torch.randn(shape, generator=rng, device=rng.device)
+        low, high = self.noise.low, self.noise.high
+        return torch.rand(shape, generator=rng, device=rng.device) * (high - low) + low
+
+
+class Game:
+    """Two players, what they minimise, and whose turn it is.
+
+    Each step is a sequence of rounds. In alternating order these are k rounds of the
+    discriminator, each with new data, and one of the generator (Goodfellow et al. 2014,
+    algorithm 1). In simultaneous order one round has both players move from one pass.
+
+    Args:
+        assembly: the parts.
+        feed: batches of real samples.
+        device: where the networks are, already.
+        precision: of the networks' passes.
+    """
+
+    def __init__(
+        self, assembly: Assembly, feed: Feed, device: torch.device, precision: Precision
+    ) -> None:
+        settings = assembly.train
+        self.assembly = assembly
+        self.feed = feed
+        self.seed = settings.seed
+        self.device = device
+        self.precision = precision
+        self.loss = assembly.loss
+        self.penalties: Sequence[Penalty] = assembly.penalties
+        self.augmentations = assembly.augmentations
+        self.conditioner: Conditioner | None = assembly.conditioner
+        self.draw_noise = NoiseSource(assembly.noise)
+        judges = [assembly.discriminator]
+        if isinstance(assembly.conditioner, nn.Module):
+            judges.append(assembly.conditioner)  # its parameters learn with them
+        self.generator = Player(
+            GENERATOR,
+            [assembly.generator],
+            assembly.optimizers[GENERATOR],
+            precision.scaler(),
+        )
+        self.discriminator = Player(
+            DISCRIMINATOR,
+            judges,
+            assembly.optimizers[DISCRIMINATOR],
+            precision.scaler(),
+        )
+        self.average = (
+            Average(assembly.generator, settings.ema) if settings.ema else None
+        )
+        self.rounds: list[tuple[Player, ...]] = []
+        if settings.order == "simultaneous":
+            self.rounds.append((self.discriminator, self.generator))
+        else:
+            self.rounds += [(self.discriminator,)] * settings.discriminator_updates
+            self.rounds.append((self.generator,))
+        self.batches = sum(self.discriminator in movers for movers in self.rounds)
+        self.shards = feed.shards
+        self.state = State(list(self.trained().values()), list(self.parts().values()))
+        self.guard = Guard(self.trained(), self.shards.processes)
+
+    def play(self, index: int) -> dict[str, Tensor]:
+        """Play one step; return its measurements, scalars still on the device."""
+        measurements: dict[str, Tensor] = {}
+        batches: list[Batch] = []
+        number = index * self.batches
+        self.guard.begin()
+        for turn, movers in enumerate(self.rounds):
+            if not batches or self.discriminator in movers:
+                batches = self.feed.batch(number)
+                number += 1
+            measurements |= self._round(index, turn, movers, batches)
+        self.guard.end()
+        return measurements
+
+    def _round(
+        self, index: int, turn: int, movers: tuple[Player, ...], batches: list[Batch]
+    ) -> dict[str, Tensor]:
+        """Let players move, by the mean of what the shards of a batch say.
+
+        All of them move or none: one that moved alone would have answered a move that
+        the other has not made.
+        """
+        put_back = self.state.keep()
+        look = partial(self._look, index, turn, movers, batches, put_back)
+        try:
+            measured, norms, looks = look(scaled=True)
+            move = whole = self.guard.whole(measured, norms)
+            if not whole and any(player.scaler.is_enabled() for player in movers):
+                # the scale was too large, or the numbers are at fault without it too
+                for player in movers:
+                    player.lower_scale()
+                    player.skip()
+                put_back()
+                measured, norms, looks = look(scaled=False)
+                whole = self.guard.whole(measured, norms)
+            if not whole:
+                self.guard.find_origin(movers, looks)
+        except BaseException:  # whatever it is: what was before can still be saved
+            for player in movers:
+                player.skip()
+            put_back()
+            raise
+        for player, norm in norms.items():
+            measured[f"gradient/{player.name}"] = norm
+            if not move:
+                player.skip()
+                continue
+            self.guard.moved = True
+            player.update(norm=norm, steps=index, epochs=self.epochs(index))
+        if not move:
+            put_back()
+        elif self.average is not None and self.generator in movers:
+            self.average.update(self.generator.network, self.feed.batch_size)
+        return measured
+
+    def _look(
+        self,
+        index: int,
+        turn: int,
+        movers: tuple[Player, ...],
+        batches: list[Batch],
+        put_back: Callable[[], None],
+        *,
+        scaled: bool,
+    ) -> tuple[dict[str, Tensor], dict[Player, Tensor], list[Look]]:
+        """Let every shard say where the players should move, and take the mean."""
+        mean, looks = Mean(self.shards), list[Look]()
+        for shard, batch in zip(self.shards.own, batches, strict=True):
+            if looks:
+                put_back()  # every shard starts from the same state
+            looks.append(Look(shard, batch))
+            step = self._step(index, turn, shard, batch, movers)
+            seed_global(self.seed, "global", index, turn, shard)
+            with ExitStack() as frozen:
+                for idle in {self.generator, self.discriminator} - set(movers):
+                    frozen.enter_context(idle.frozen())
+                for player in movers:
+                    loss = self._objective(player, step, looks[-1])
+                    torch.autograd.backward(
+                        player.scaler.scale(loss) if scaled else loss,
+                        inputs=player.parameters,
+                        retain_graph=player is not movers[-1],
+                    )
+                    step.log(f"loss/{player.name}", loss)
+            if self.discriminator in movers:
+                step.measurements |= ranking(step)
+            measured = step.measurements.items()
+            mean.add(
+                {
+                    "measured": {k: v.float().to(self.device) for k, v in measured},
+                    "gradients": {p.name: p.take_gradient() for p in movers},
+                    "state": self.state.tensors() if self.shards.count > 1 else [],
+                }
+            )
+        whole = mean.take()
+        for player in movers:
+            player.give_gradient(*whole["gradients"][player.name])
+        if self.shards.count > 1:
+            self.state.put(whole["state"])
+        norms = {player: player.norm(scaled=scaled) for player in movers}
+        return whole["measured"], norms, looks
+
+    def epochs(self, index: int) -> float:
+        """Return how often the data has been passed over before a step."""
+        return index * self.batches * self.feed.batch_size / len(self.feed.data)
+
+    def trained(self) -> dict[str, nn.Module]:
+        """Name the modules that take part in the game."""
+        named = {
+            GENERATOR: self.generator.network,
+            DISCRIMINATOR: self.discriminator.network,
+            "conditioner": self.conditioner,
+        }
+        return {name: m for name, m in named.items() if isinstance(m, nn.Module)}
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Name every module whose weights are saved."""
+        average = {"average": self.average.network} if self.average else {}
+        return self.trained() | average
+
+    def parts(self) -> dict[str, Any]:
+        """Name the parts, but for the networks, that have a state of their own."""
+        named: dict[str, object] = {"loss": self.loss}
+        for name in ("penalties", "augmentations"):
+            parts = getattr(self, name)
+            named |= {f"{name}.{i}": part for i, part in enumerate(parts)}
+        return {k: v for k, v in named.items() if hasattr(v, "state_dict")}
+
+    def stateful(self) -> dict[str, Any]:
+        """Name everything else that has a state to save; the one list of it."""
+        named: dict[str, Any] = {"guard": self.guard} | self.parts()
+        if self.average is not None:
+            named["average"] = self.average
+        for player in (self.generator, self.discriminator):
+            named[f"optimizer.{player.name}"] = player.optimizer
+            named[f"scaler.{player.name}"] = player.scaler
+        return named
+
+    def _step(
+        self,
+        index: int,
+        turn: int,
+        shard: int,
+        batch: Batch,
+        movers: tuple[Player, ...],
+    ) -> Step:
+        return Step(
+            index=index,
+            batch=batch,
+            generator=self.assembly.generator,
+            discriminator=self.assembly.discriminator,
+            conditioner=self.conditioner,
+            augmentations=self.augmentations,
+            draw_noise=partial(self.draw_noise, batch.size),
+            rng=lambda purpose: generator(
+                self.device, self.seed, purpose, index, turn, shard
+            ),
+            precision=self.precision,
+            generator_moves=self.generator in movers,
+        )
+
+    def _objective(self, player: Player, step: Step, look: Look) -> Tensor:
+        if player is self.generator:
+            loss = self._scalar(self.loss.generator(step))
+            look.term(player.name, f"loss {type(self.loss).__name__}", loss)
+            return loss
+        loss = self._scalar(self.loss.discriminator(step))
+        look.term(player.name, f"loss {type(self.loss).__name__}", loss)
+        for penalty in self.penalties:
+            if step.index % penalty.every == 0:
+                value = penalty(step)
+                step.log(f"penalty/{type(penalty).__name__}", value)
+                look.term(player.name, f"penalty {type(penalty).__name__}", value)
+                loss = loss + penalty.weight * penalty.every * value
+        return loss
+
+    def _scalar(self, value: Tensor) -> Tensor:
+        if value.ndim == 0:
+            return value
+        raise UsageError(
+            f"the loss {type(self.loss).__name__} gave a tensor of shape "
+            f"{tuple(value.shape)}, not a scalar; reduce it, as with .mean()"
+        )

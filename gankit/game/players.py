@@ -1,0 +1,160 @@
+"""A player: a network, its optimiser, and for the generator a moving average."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gankit.errors import UsageError
+from gankit.game.settings import Optimizer
+
+
+class Player:
+    """One of the two networks, with everything that changes it.
+
+    Args:
+        name: ``generator`` or ``discriminator``.
+        modules: what learns when the player moves; the network first.
+        optimizer: class of torch.optim, options and schedules.
+        scaler: scales the gradient in fp16.
+
+    Raises:
+        UsageError: the optimiser does not take these parameters.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        modules: Sequence[nn.Module],
+        optimizer: Optimizer,
+        scaler: torch.amp.GradScaler,
+    ) -> None:
+        self.name = name
+        self.network = modules[0]
+        self.parameters = [
+            p for module in modules for p in module.parameters() if p.requires_grad
+        ]
+        cls = getattr(torch.optim, optimizer.use)
+        try:
+            self.optimizer: torch.optim.Optimizer = cls(
+                self.parameters, **optimizer.options
+            )
+        except (ValueError, RuntimeError) as error:
+            raise UsageError(
+                f"torch.optim.{optimizer.use} cannot train the {name}: {error}; "
+                "choose another with optimizer.use"
+            ) from error
+        self.scaler = scaler
+        self._settings = optimizer
+
+    def apply_options(self) -> None:
+        """Set the optimiser's options anew, after a checkpoint has set the old ones."""
+        options = self._settings.options
+        for group in self.optimizer.param_groups:
+            group.update({k: v for k, v in options.items() if group[k] != v})
+
+    def take_gradient(self) -> list[Tensor]:
+        """Take the gradient away: which parameters have one, (P,), and all of them."""
+        there = [float(p.grad is not None) for p in self.parameters]
+        taken = [
+            torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters
+        ]
+        self.optimizer.zero_grad()
+        return [torch.tensor(there), *taken]
+
+    def give_gradient(self, there: Tensor, *gradients: Tensor) -> None:
+        """Set the gradient; none where no shard had one."""
+        for parameter, gradient, share in zip(
+            self.parameters, gradients, there.tolist(), strict=True
+        ):
+            parameter.grad = gradient if share else None
+
+    def norm(self, *, scaled: bool) -> Tensor:
+        """Return the norm of the whole gradient, as the optimiser sees it, a scalar."""
+        if scaled and self.scaler.is_enabled():
+            self.scaler.unscale_(self.optimizer)
+        present = [p.grad for p in self.parameters if p.grad is not None]
+        return nn.utils.get_total_norm(present).to(self.parameters[0].device)
+
+    def update(self, *, norm: Tensor, steps: float, epochs: float) -> None:
+        """Take one optimiser step with the accumulated gradient, and clear it.
+
+        Args:
+            norm: of the gradient.
+            steps: steps of the game before this one, for schedules.
+            epochs: passes over the data before this step, for schedules.
+        """
+        time = {"steps": steps, "epochs": epochs}
+        for option, schedule in self._settings.schedule.items():
+            value = schedule(self._settings.options[option], time[schedule.unit])
+            for group in self.optimizer.param_groups:
+                group[option] = value
+        if self._settings.clip:
+            nn.utils.clip_grads_with_norm_(self.parameters, self._settings.clip, norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+
+    def lower_scale(self) -> None:
+        """Lower the scale of fp16, if the gradient was too large for it."""
+        self.scaler.update()
+
+    def skip(self) -> None:
+        """Leave everything as it is, and clear the gradient."""
+        self.optimizer.zero_grad()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Keep every gradient out of this player's parameters."""
+        for parameter in self.parameters:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in self.parameters:
+                parameter.requires_grad_(True)
+
+
+class Average:
+    """The exponential moving average of a network, with its buffers.
+
+    The half-life ramps up with 5 % of the samples seen, so that the average forgets the
+    first weights (Karras et al. 2020b, training configuration, EMA ramp-up 0.05).
+
+    Args:
+        network: what is averaged; the copy is made now.
+        half_life: in samples.
+    """
+
+    RAMP = 0.05
+
+    def __init__(self, network: nn.Module, half_life: int) -> None:
+        self.network = deepcopy(network).requires_grad_(False)
+        self.half_life = half_life
+        self.seen = 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, samples: int) -> None:
+        """Move towards the network by the share that ``samples`` new samples have."""
+        self.seen += samples
+        half_life = max(min(self.half_life, self.RAMP * self.seen), 1e-8)
+        decay = 0.5 ** (samples / half_life)
+        live = network.state_dict()
+        for name, mean in self.network.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(live[name], 1 - decay)
+            else:
+                mean.copy_(live[name])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the samples seen; the network is saved with the weights."""
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the samples seen."""
+        self.seen = state["seen"]

@@ -1,0 +1,126 @@
+"""What a game is set to: noise, training, optimisers. Data, and what contradicts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from gankit.game.schedules import Schedule
+from gankit.limits import Count, NonNegative, Positive, Whole
+
+PLAYERS = ("generator", "discriminator")
+# both players' optimiser where nothing is said: Radford et al. 2015, section 4
+ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
+
+
+@frozen(kw_only=True)
+class Noise:
+    """The generator's random input.
+
+    Args:
+        size: numbers in one noise vector.
+        distribution: standard normal, or uniform on (low, high).
+        low: lower end of the uniform distribution.
+        high: upper end of the uniform distribution.
+    """
+
+    size: Count = 100
+    distribution: Literal["normal", "uniform"] = "normal"
+    low: float = -1.0
+    high: float = 1.0
+
+
+@frozen(kw_only=True)
+class Train:
+    """How to train.
+
+    Args:
+        steps: steps of the game: k discriminator updates and one generator update.
+        epochs: passes over the data, instead of steps.
+        batch_size: real samples in one update.
+        seed: with the recipe and the data, fixes every random number of the run.
+        device: auto, cpu, cuda, cuda:N or mps.
+        precision: fp32, or autocast to bf16 or fp16.
+        reduce: how shards of a batch are added up; exact gives the same bits for any
+            number of processes.
+        shards: logical shards of a batch in exact mode, a power of two.
+        order: discriminator first, then generator; or both at once from one pass.
+        discriminator_updates: k, the discriminator's updates in one step.
+        ema: half-life of the generator's moving average, in samples; 0 for none.
+        data: keep the data on the device, stream it, or decide by its size.
+        workers: processes that read streamed data; 0 reads in the training process.
+        log_every: steps between two lines of metrics.
+        sample_every: steps between two sample grids; 0 for none.
+        samples: samples in a grid.
+        checkpoint_every: steps between two checkpoints; 0 for the last one only.
+        keep: the newest checkpoints, so many, are kept.
+        keep_every: and those of every so many steps; 0 for none.
+        best: and the one that is best by this metric; empty for none.
+        best_is: whether the lowest or the highest value of it is best.
+    """
+
+    steps: Count | None = None
+    epochs: Positive | None = None
+    batch_size: Count = 64
+    seed: Whole = 0
+    device: str = "auto"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    reduce: Literal["fast", "exact"] = "fast"
+    shards: Count = 4
+    order: Literal["alternating", "simultaneous"] = "alternating"
+    discriminator_updates: Count = 1
+    ema: Whole = 0
+    data: Literal["auto", "resident", "streamed"] = "auto"
+    workers: Whole = 2
+    log_every: Count = 50
+    sample_every: Whole = 500
+    samples: Count = 64
+    checkpoint_every: Whole = 1000
+    keep: Count = 2
+    keep_every: Whole = 0
+    best: str = ""
+    best_is: Literal["lowest", "highest"] = "lowest"
+
+
+@frozen(kw_only=True)
+class Optimizer:
+    """A class of torch.optim by name, its options, and their schedules."""
+
+    use: str
+    options: dict[str, Any]
+    clip: NonNegative = 0.0  # largest norm of the gradient; 0 for none
+    schedule: dict[str, Schedule] = field(factory=dict)
+
+
+def contradictions(train: Train | None, noise: Noise | None) -> list[str]:
+    """Say which settings, each right by itself, cannot be together."""
+    problems = []
+    if train and (train.steps is None) == (train.epochs is None):
+        problems.append("train: set either steps or epochs")
+    if train and train.order == "simultaneous" and train.discriminator_updates > 1:
+        problems.append(
+            "train.discriminator_updates: in simultaneous order each player moves "
+            "once; set it to 1, or train.order to 'alternating'"
+        )
+    if train and train.reduce == "exact":
+        problems += _inexact(train)
+    if noise and noise.low >= noise.high:
+        problems.append(
+            f"noise.low: {noise.low:g} is not below noise.high {noise.high:g}"
+        )
+    return problems
+
+
+def _inexact(train: Train) -> list[str]:
+    if train.shards & (train.shards - 1):
+        return [
+            f"train.shards: {train.shards} is no power of two, which train.reduce "
+            "'exact' needs; set it to 2, 4 or 8"
+        ]
+    if train.batch_size % train.shards:
+        return [
+            f"train.batch_size: {train.batch_size} cannot be cut into {train.shards} "
+            f"equal shards; set it to a multiple of {train.shards}"
+        ]
+    return []

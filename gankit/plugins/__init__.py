@@ -1,0 +1,1 @@
+"""Plugins: found, loaded in isolation, and what they bring by name."""

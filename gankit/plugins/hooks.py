@@ -1,0 +1,116 @@
+"""Hooks: who watches, and calling them so that an error says whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pluggy
+
+from gankit import hookspecs
+from gankit.errors import GankitError, HookError, PluginError, listed
+
+
+class Hooks:
+    """Plugins and objects with hook implementations, by name.
+
+    Args:
+        off: names that are left out, whoever brings them.
+    """
+
+    def __init__(self, off: Iterable[str] = ()) -> None:
+        self.off = frozenset(off)
+        self._manager = pluggy.PluginManager("gankit")
+        self._manager.add_hookspecs(hookspecs)
+
+    def names(self) -> set[str]:
+        """Name all that are there."""
+        return {name for name, _ in self._manager.list_name_plugin()}
+
+    def add(self, name: str, thing: object) -> None:
+        """Add a module or an object, or leave everything as it was.
+
+        Raises:
+            PluginError: another one has that name, or it implements no hook there is.
+        """
+        if name in self.off:
+            return
+        if self._manager.has_plugin(name):
+            raise PluginError(
+                f"a plugin named {name!r} is already loaded; rename one of them"
+            )
+        self._manager.register(thing, name)
+        try:
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            self._manager.unregister(thing)
+            known = listed(name for name in vars(hookspecs) if _is_hook(name))
+            raise PluginError(f"{error}; the hooks are {known}") from error
+
+    def remove(self, name: str) -> None:
+        """Take one out, if it is there."""
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+
+    def of(self, name: str, hook: str) -> list[Callable[[], Any]]:
+        """Return what one of them implements of a hook that takes no argument."""
+        return [
+            implementation.function
+            for implementation in getattr(self._manager.hook, hook).get_hookimpls()
+            if implementation.plugin_name == name
+        ]
+
+    def call(self, hook: str, **context: object) -> None:
+        """Call a hook of all; an error says whose implementation raised it.
+
+        Raises:
+            HookError: an implementation raised anything but one of gankit's errors.
+        """
+        caller = getattr(self._manager.hook, hook)
+        try:
+            caller(**context)
+        except GankitError:
+            raise  # it says all there is to say, as that a disk is full
+        except Exception as error:
+            name = _raised_in(error, caller)
+            if name is None:
+                raise
+            raise HookError(name, hook, error) from error
+
+    def call_each(self, hook: str, **context: object) -> list[str]:
+        """Call a hook of each, whatever any of them raises; return what."""
+        raised = []
+        every = self._manager.get_plugins()
+        implementations = getattr(self._manager.hook, hook).get_hookimpls()
+        # in pluggy's own order: the last one is called first
+        for plugin in dict.fromkeys(impl.plugin for impl in reversed(implementations)):
+            caller = self._manager.subset_hook_caller(hook, every - {plugin})
+            try:
+                caller(**context)
+            except Exception as error:
+                name = self._manager.get_name(plugin) or ""
+                raised.append(str(HookError(name, hook, error)))
+        return raised
+
+
+def _is_hook(name: str) -> bool:
+    return name.startswith("gankit_")
+
+
+def _raised_in(error: BaseException, caller: pluggy.HookCaller) -> str | None:
+    """Return the plugin whose implementation is in the traceback, if one is.
+
+    The innermost, because one that wraps the others is there whoever raised.
+    """
+    codes: dict[object, str] = {}
+    for implementation in caller.get_hookimpls():
+        function: Callable[..., object] = implementation.function
+        code = getattr(function, "__code__", None) or getattr(
+            getattr(function, "__func__", None), "__code__", None
+        )
+        codes[code] = implementation.plugin_name
+    name, frame = None, error.__traceback__
+    while frame is not None:
+        name = codes.get(frame.tb_frame.f_code, name)
+        frame = frame.tb_next
+    return name

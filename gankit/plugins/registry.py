@@ -1,0 +1,206 @@
+"""(kind, name) → part; ambiguity and absence are explained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from gankit.errors import PartError, PluginError, listed, nearest
+from gankit.kinds import Command, Kind, Origin, Part
+from gankit.plugins.hooks import Hooks
+from gankit.plugins.importing import resolve
+from gankit.plugins.options import Option, options_of
+
+
+@frozen
+class Plugin:
+    """A plugin that loaded; ``source`` is its distribution's version, or its file."""
+
+    name: str
+    source: str
+    module: Any = field(repr=False)
+
+
+@frozen
+class Failure:
+    """A plugin that did not load: at which stage, and with which error."""
+
+    plugin: str
+    source: str
+    stage: str  # "version", "import", "hooks", "parts" or "commands"
+    error: BaseException
+
+    @property
+    def reason(self) -> str:
+        """The error in one line."""
+        text = " ".join(str(self.error).split())
+        return f"{type(self.error).__name__}: {text}" if text else repr(self.error)
+
+    def __str__(self) -> str:
+        return f"plugin {self.plugin!r} failed at {self.stage}: {self.reason}"
+
+
+@frozen(slots=False)
+class Entry:
+    """A registered part: what it is, whose it is, and how to get at it."""
+
+    part: Part
+    kind: Kind
+    plugin: Plugin
+
+    @property
+    def name(self) -> str:
+        """The long name, ``plugin/part``, which is never ambiguous."""
+        return self.origin.name
+
+    @property
+    def origin(self) -> Origin:
+        """Where the part is from, to be written down."""
+        return Origin(self.plugin.name, self.part.name, self.plugin.source)
+
+    @cached_property
+    def factory(self) -> Callable[..., Any]:
+        """The factory, imported now.
+
+        Raises:
+            PluginError: it cannot be imported, or is not callable.
+        """
+        if not isinstance(self.part.factory, str):
+            return self.part.factory
+        try:
+            factory = resolve(self.part.factory)
+        except PluginError as error:
+            raise PluginError(f"{self.part.kind} {self.name!r}: {error}") from error
+        if not callable(factory):
+            raise PluginError(
+                f"{self.part.kind} {self.name!r}: {self.part.factory!r} is not callable"
+            )
+        return factory  # type: ignore[no-any-return] # checked in the line above
+
+    @cached_property
+    def options(self) -> tuple[Option, ...]:
+        """The options that a recipe may set."""
+        return options_of(self.factory, self.kind.given)
+
+
+@frozen(kw_only=True, eq=False)
+class Registry:
+    """Every part of the plugins that loaded, by kind and name; and their commands.
+
+    Attributes:
+        plugins: those that loaded, all of them whole.
+        failures: those that did not, at whichever stage.
+        disabled: names of installed plugins that were left out.
+        files: the local plugin files among them.
+        hooks: of all that loaded.
+    """
+
+    plugins: tuple[Plugin, ...]
+    failures: tuple[Failure, ...]
+    disabled: tuple[str, ...]
+    files: tuple[Path, ...]
+    kinds: Mapping[str, Kind]
+    commands: tuple[Command, ...]
+    hooks: Hooks = field(repr=False)
+    _entries: tuple[Entry, ...] = field(repr=False)
+
+    def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
+        """List parts in order of kind and name; of one kind, if it is named.
+
+        Raises:
+            PartError: no such kind.
+        """
+        if kind is not None:
+            self.kind(kind)
+        order = list(self.kinds)
+        return tuple(
+            sorted(
+                (e for e in self._entries if kind in (None, e.part.kind)),
+                key=lambda e: (order.index(e.part.kind), e.part.name, e.name),
+            )
+        )
+
+    def kind(self, name: str) -> Kind:
+        """Find a kind.
+
+        Raises:
+            PartError: no such kind.
+        """
+        return kind_of(self.kinds, name)
+
+    def find(self, kind: str, name: str) -> Entry:
+        """Find a part by its short name, or by its long name ``plugin/part``.
+
+        Raises:
+            PartError: no part has that name, or several have it.
+        """
+        of_kind = self.entries(kind)
+        named = [e for e in of_kind if name in (e.part.name, e.name)]
+        if len(named) == 1:
+            return named[0]
+        if named:
+            raise PartError(
+                f"several plugins bring a {kind} named {name!r}; "
+                f"say which: {' or '.join(repr(e.name) for e in named)}"
+            )
+        raise PartError(self._absence(kind, name, of_kind))
+
+    def same(
+        self, kind: str, one: object, other: object, options: Iterable[str] = ()
+    ) -> bool:
+        """Tell whether two names are of one part: its short one and its long one.
+
+        Where several plugins have a part of the short name, the long one is taken for
+        the same if it has these options.
+        """
+        if one == other:
+            return True
+        entries = self.entries(kind)
+        named = [e for e in entries if {one, other} <= {e.part.name, e.name}]
+        if not named:
+            return False
+        if sum(e.part.name == named[0].part.name for e in entries) == 1:
+            return True
+        return set(options) <= {option.name for option in named[0].options}
+
+    def _absence(self, kind: str, name: str, of_kind: tuple[Entry, ...]) -> str:
+        known = {e.part.name: None for e in of_kind} | {e.name: None for e in of_kind}
+        lines = [f"no {kind} named {name!r}{nearest(name, known)}"]
+        elsewhere = [e.part.kind for e in self._entries if e.part.name == name]
+        if elsewhere:
+            lines.append(f"it is the name of a {' and of a '.join(elsewhere)}")
+        owner = name.partition("/")[0] if "/" in name else None
+        if owner in self.disabled:
+            lines.append(f"the plugin {owner!r} is disabled")
+        lines.extend(f"it may be in a {failure}" for failure in self.failures)
+        if len(lines) == 1 and not nearest(name, known):
+            lines.append(f"`gankit list {kind}` shows what there is")
+        return "; ".join(lines)
+
+
+def kind_of(kinds: Mapping[str, Kind], name: str) -> Kind:
+    """Find a kind among those there are.
+
+    Raises:
+        PartError: no such kind.
+    """
+    if name in kinds:
+        return kinds[name]
+    raise PartError(
+        f"no kind of part is named {name!r}{nearest(name, kinds)}; "
+        f"the kinds are {listed(kinds)}"
+    )
+
+
+def names(entries: Iterable[Entry]) -> list[str]:
+    """Return the name to ask for each entry: short, or long where it is ambiguous."""
+    entries = list(entries)
+    short = [(e.part.kind, e.part.name) for e in entries]
+    return [
+        e.part.name if short.count((e.part.kind, e.part.name)) == 1 else e.name
+        for e in entries
+    ]

@@ -1,0 +1,1 @@
+"""Recipes: read, overridden, checked, written back, and built into parts."""

@@ -1,0 +1,154 @@
+"""The blocks of a recipe that are the core's own: noise, train, optimizer."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from gankit.errors import listed, nearest
+from gankit.game.schedules import SCHEDULES, Linear
+from gankit.game.settings import Optimizer
+from gankit.limits import NonNegative
+from gankit.plugins.options import Option, options_of
+from gankit.recipe.values import option_table, structure, structure_options
+
+
+def structure_block(cls: type, table: Any, path: str, problems: list[str]) -> Any:
+    """Convert a table to one of the core's own blocks; None if that failed."""
+    before = len(problems)
+    if not isinstance(table, dict):
+        problems.append(f"{path}: {table!r} is not a table")
+        return None
+    values = structure_options(table, options_of(cls), path, problems)
+    return cls(**values) if len(problems) == before else None
+
+
+def block_table(block: Any) -> dict[str, Any]:
+    """Turn a block back into a table."""
+    options = options_of(type(block))
+    return option_table({o.name: getattr(block, o.name) for o in options}, options)
+
+
+def optimizer_table(optimizer: Optimizer) -> dict[str, Any]:
+    """Turn a player's optimiser back into a table."""
+    names = {cls: name for name, cls in SCHEDULES.items()}
+    options = option_table(optimizer.options, optimizer_options(optimizer.use))
+    table: dict[str, Any] = {"use": optimizer.use, **options}
+    if optimizer.clip:
+        table["clip"] = optimizer.clip
+    if optimizer.schedule:
+        table["schedule"] = {
+            key: {"use": names[type(planned)], **block_table(planned)}
+            for key, planned in optimizer.schedule.items()
+        }
+    return table
+
+
+def structure_optimizer(
+    table: dict[str, Any], path: str, problems: list[str]
+) -> Optimizer | None:
+    """Convert one player's optimiser block; None if that failed."""
+    before = len(problems)
+    table = dict(table)
+    clip = structure(table.pop("clip", 0.0), NonNegative, f"{path}.clip", problems)
+    schedules = table.pop("schedule", {})
+    use = table.pop("use")
+    known = optimizer_names()
+    if use not in known:
+        hint = nearest(str(use), known) or f"; there are {listed(known)}"
+        problems.append(f"{path}.use: torch.optim has no optimiser {use!r}{hint}")
+        return None
+    takes = optimizer_options(use)
+    options = structure_options(table, takes, path, problems)
+    if not isinstance(schedules, dict):
+        problems.append(f"{path}.schedule: {schedules!r} is not a table")
+        return None
+    schedule = {
+        key: _structure_schedule(key, block, takes, f"{path}.schedule.{key}", problems)
+        for key, block in schedules.items()
+    }
+    if len(problems) == before:
+        problems += [f"{path}: {fault}" for fault in _faults(use, options)]
+        for key, planned in schedule.items():
+            where = f"{path}.schedule.{key}"
+            last = options | {key: planned(options[key], float(1 << 62))}
+            problems += [f"{where}: {fault}" for fault in _faults(use, last)]
+            if isinstance(planned, Linear) and planned.start >= planned.end:
+                problems.append(
+                    f"{where}.start: {planned.start:g} is not before the end, "
+                    f"{planned.end:g}"
+                )
+    if len(problems) > before:
+        return None
+    return Optimizer(use=use, options=options, clip=clip, schedule=schedule)
+
+
+def _faults(use: str, options: dict[str, Any]) -> list[str]:
+    """Let torch check the options, on one weight."""
+    import torch
+
+    try:
+        getattr(torch.optim, use)([torch.zeros(1, 1, requires_grad=True)], **options)
+    except Exception as error:  # each optimiser raises what suits it
+        return [f"torch.optim.{use} refuses this: {error}"]
+    return []
+
+
+def _structure_schedule(
+    key: str, block: Any, takes: tuple[Option, ...], path: str, problems: list[str]
+) -> Any:
+    scheduled = [option.name for option in takes if option.type is float]
+    if key not in scheduled:
+        problems.append(
+            f"{path}: no such option to schedule{nearest(key, scheduled)}; "
+            f"this optimiser has {listed(scheduled)}"
+        )
+        return None
+    block = dict(block) if isinstance(block, dict) else {}
+    use = block.pop("use", None)
+    if not isinstance(use, str) or use not in SCHEDULES:
+        problems.append(
+            f"{path}.use: no schedule {use!r}{nearest(str(use), SCHEDULES)}; "
+            f"there are {listed(SCHEDULES)}"
+        )
+        return None
+    return structure_block(SCHEDULES[use], block, path, problems)
+
+
+def optimizer_names() -> list[str]:
+    """List the optimisers of torch.optim that a player can use.
+
+    Not LBFGS, which evaluates a loss itself, and not SparseAdam, which takes no dense
+    gradient.
+    """
+    import torch
+
+    unfit = (torch.optim.Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
+    return sorted(
+        name
+        for name, value in vars(torch.optim).items()
+        if inspect.isclass(value)
+        and issubclass(value, torch.optim.Optimizer)
+        and value not in unfit
+    )
+
+
+def optimizer_options(name: str) -> tuple[Option, ...]:
+    """List the options of an optimiser of torch.optim, typed by their defaults.
+
+    ``Adam(betas=(0, 0.9))`` raises in torch, so that a pair of floats has to be one.
+    """
+    import torch
+
+    parameters = list(inspect.signature(getattr(torch.optim, name)).parameters.values())
+    return tuple(
+        Option(p.name, _type_of(p.default), p.default, "") for p in parameters[1:]
+    )
+
+
+def _type_of(default: Any) -> Any:
+    if isinstance(default, tuple):
+        return tuple[tuple(float for _ in default)]  # type: ignore[misc] # its length is the default's
+    if isinstance(default, bool | int | float | str):
+        return float if type(default) in (int, float) else type(default)
+    return float if default is inspect.Parameter.empty else Any

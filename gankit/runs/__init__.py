@@ -1,0 +1,1 @@
+"""Runs: the loop around the game, the folder, checkpoints, samples."""

@@ -1,0 +1,277 @@
+"""Atomic, safe save and load of everything that a run is made of.
+
+A checkpoint is a folder, written beside its final name and renamed into place: weights
+as safetensors, the rest loadable with ``weights_only=True``, and a manifest with a
+digest of each file. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from attrs import asdict, frozen
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from gankit.errors import PluginError, RunError, listed
+from gankit.kinds import Origin
+from gankit.parts import Facts
+from gankit.plugins.versions import core_version
+from gankit.runs.folder import PARTIAL, cannot_write
+
+WEIGHTS, STATE, MANIFEST = "weights.safetensors", "state.pt", "manifest.json"
+FORMAT = 1  # of a checkpoint; a later one may hold what this gankit does not know
+
+
+@frozen
+class Checkpoint:
+    """A whole checkpoint on disk, its digests checked."""
+
+    path: Path
+    step: int
+    facts: Facts
+    conditions: tuple[str, ...]
+    parts: dict[str, Origin]  # by their place in the recipe
+    versions: dict[str, str]  # of gankit and torch
+    threads: int  # that have computed, in each process
+
+    def weights(self, device: torch.device) -> dict[str, dict[str, Tensor]]:
+        """Read the weights: name of the network → its state.
+
+        Raises:
+            RunError: they are not what gankit writes.
+        """
+        nested: dict[str, dict[str, Tensor]] = {}
+        try:
+            tensors = load_file(self.path / WEIGHTS, str(device))
+        except (OSError, SafetensorError) as error:
+            raise self._unfit(WEIGHTS, error) from error
+        for name, tensor in tensors.items():
+            network, _, rest = name.partition("/")
+            nested.setdefault(network, {})[rest] = tensor
+        return nested
+
+    def state(self) -> dict[str, Any]:
+        """Read everything else, onto the CPU: whatever loads it moves it.
+
+        Raises:
+            RunError: it is not what gankit writes, as when it holds code to run.
+        """
+        path = self.path / STATE
+        try:
+            return dict(torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:  # what a file made up by a stranger may raise
+            raise self._unfit(STATE, error) from error
+
+    def _unfit(self, file: str, error: Exception) -> RunError:
+        reason = str(error).partition("\n")[0]
+        return RunError(
+            f"{str(self.path / file)!r} is not what gankit writes: {reason}; "
+            "do not use this checkpoint unless you know where it is from"
+        )
+
+
+def save(
+    folder: Path,
+    *,
+    step: int,
+    networks: dict[str, nn.Module],
+    states: dict[str, Any],
+    kept: dict[str, Any],
+    said: dict[str, Any],
+    facts: Facts,
+    conditions: tuple[str, ...],
+    parts: Mapping[str, Origin],
+) -> Path:
+    """Write one checkpoint under ``folder``; it is there whole or not at all.
+
+    Args:
+        folder: of all checkpoints of the run.
+        step: steps done.
+        networks: the modules whose weights are saved, by name.
+        states: everything else that the game is made of.
+        kept: the states of hooks.
+        said: what the user has been told.
+        facts: what the data set knows.
+        conditions: the texts of the run's own grids.
+        parts: where the part of each place in the recipe is from.
+
+    Raises:
+        RunError: it cannot be written; older ones are untouched.
+    """
+    final = folder / f"{step:08d}"
+    aside = folder / f".{final.name}{PARTIAL}"
+    weights = {
+        f"{name}/{key}": tensor.detach().cpu().clone().contiguous()
+        for name, network in networks.items()
+        for key, tensor in network.state_dict().items()
+    }
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        save_file(weights, aside / WEIGHTS)
+        state = {"game": states, "hooks": dict(sorted(kept.items())), "run": said}
+        torch.save(state, aside / STATE, pickle_module=_PLAIN)
+        _check_safe(aside / STATE)
+        manifest = {
+            "format": FORMAT,
+            "step": step,
+            "versions": {"gankit": core_version(), "torch": torch.__version__},
+            "threads": torch.get_num_threads(),
+            "parts": {place: asdict(origin) for place, origin in parts.items()},
+            "facts": asdict(facts),
+            "conditions": list(conditions),
+            "files": {name: _digest(aside / name) for name in (WEIGHTS, STATE)},
+        }
+        manifest["digest"] = _digest_of(manifest)
+        (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
+        for path in (*aside.iterdir(), aside):
+            _sync(path)
+        shutil.rmtree(final, ignore_errors=True)
+        aside.rename(final)
+        _sync(folder)
+    except PluginError:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    # safetensors and torch have errors of their own for a disk that is full
+    except (OSError, SafetensorError, RuntimeError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise cannot_write(final, error) from error
+    return final
+
+
+def latest(folder: Path) -> tuple[Checkpoint, tuple[str, ...]]:
+    """Find the newest whole checkpoint; and say which newer ones are damaged.
+
+    Raises:
+        RunError: there is none.
+    """
+    damaged: list[str] = []
+    for path in sorted(all_in(folder), reverse=True):
+        try:
+            return read(path), tuple(damaged)
+        except RunError as error:
+            damaged.append(str(error))
+    raise RunError(
+        "\n".join([f"there is no whole checkpoint in {str(folder)!r}", *damaged])
+    )
+
+
+def all_in(folder: Path) -> list[Path]:
+    """List the checkpoints of a run, oldest first."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.name.isdigit())
+
+
+def read(path: Path) -> Checkpoint:
+    """Check one checkpoint against its manifest.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_text("utf-8"))
+        if manifest.pop("digest") != _digest_of(manifest):
+            raise ValueError(f"{MANIFEST} is not what was written")
+        if manifest["format"] > FORMAT:
+            raise ValueError(
+                f"gankit {manifest['versions']['gankit']} has written it in a format "
+                f"that gankit {core_version()} does not know; install that version"
+            )
+        for name in (WEIGHTS, STATE):
+            if _digest(path / name) != manifest["files"][name]:
+                raise ValueError(f"{name} is not what was written")
+        facts = manifest["facts"]
+        classes = facts["classes"]
+        return Checkpoint(
+            path=path,
+            step=int(manifest["step"]),
+            facts=Facts(
+                sample_shape=tuple(facts["sample_shape"]),
+                sample_range=tuple(facts["sample_range"])
+                if facts["sample_range"]
+                else None,
+                classes=tuple(classes) if classes is not None else None,
+                captioned=facts["captioned"],
+            ),
+            conditions=tuple(manifest["conditions"]),
+            parts={k: Origin(**origin) for k, origin in manifest["parts"].items()},
+            versions=manifest["versions"],
+            threads=int(manifest["threads"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
+
+
+class _PlainPickler(pickle.Pickler):
+    """Writes equal contents as equal bytes, however they came about.
+
+    Nothing is written as a reference to what was written before, and each tensor has a
+    storage of its own: which strings are one object, and of what a tensor is a view,
+    differs between a state that was loaded and the one that was saved.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fast = True  # without a memo
+
+    def reducer_override(self, thing: Any) -> Any:
+        """Copy a tensor; a dense one keeps its strides, which sums may follow."""
+        if not isinstance(thing, Tensor):
+            return NotImplemented
+        own: Any = thing.detach().to("cpu", copy=True)
+        if own.layout is torch.strided and own.is_contiguous():
+            own = own.view(-1).view(own.shape)  # a side of one may have any stride
+        return own.__reduce_ex__(2)
+
+
+_PLAIN = SimpleNamespace(__name__=__name__, Pickler=_PlainPickler)
+
+
+def _check_safe(path: Path) -> None:
+    """Refuse what could not be read again without running code, as numpy's numbers."""
+    unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    if unsafe:
+        raise PluginError(
+            f"the state of a part or of a hook holds {listed(unsafe)}, which a "
+            "checkpoint cannot hold; its author has to return numbers, strings, "
+            "tensors, lists and dictionaries"
+        )
+
+
+def fingerprint(networks: dict[str, nn.Module]) -> str:
+    """Return a digest of all weights and buffers."""
+    digest = hashlib.sha256()
+    for network in networks.values():
+        for tensor in network.state_dict().values():
+            plain = tensor.detach().cpu().contiguous().view(-1)
+            digest.update(plain.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_of(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,182 @@
+"""Taking up a checkpoint: whether it belongs to these parts, and loading it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gankit.errors import RunError, listed
+from gankit.kinds import Origin
+from gankit.plugins import versions
+from gankit.plugins.versions import core_version
+from gankit.runs.checkpoint import Checkpoint, all_in, latest, read
+
+BEST = "gankit.checkpoints"  # the state that knows which checkpoint is the best
+
+
+def choose(folder: Path, which: str | int) -> tuple[Checkpoint, tuple[str, ...]]:
+    """Return ``latest``, ``best`` or the checkpoint of a step; and which are damaged.
+
+    Raises:
+        RunError: there is no such checkpoint, or it is damaged.
+    """
+    found, damaged = latest(folder)
+    if which == "latest":
+        return found, damaged
+    if which == "best":
+        best = found.state()["hooks"].get(BEST, {}).get("step")
+        if best is None:
+            raise RunError(
+                "this run has kept no best checkpoint; train with train.best set to "
+                "the name of a metric"
+            )
+        which = best
+    if not str(which).isdigit():
+        raise RunError(f"no checkpoint {which!r}; say 'latest', 'best' or a step")
+    path = folder / f"{int(which):08d}"
+    if path not in all_in(folder):
+        there = listed(int(p.name) for p in all_in(folder))
+        raise RunError(f"there is no checkpoint of step {which}; there are {there}")
+    return read(path), ()
+
+
+def reopen(folder: Path) -> tuple[Checkpoint | None, tuple[str, ...]]:
+    """Find where a run goes on: at its start, where it was killed before it saved."""
+    return latest(folder) if all_in(folder) else (None, ())
+
+
+def notes_of(
+    saved: Checkpoint | None, damaged: Sequence[str], parts: Mapping[str, Origin]
+) -> tuple[str, ...]:
+    """Say what is to be known of the checkpoint that a run goes on from."""
+    if saved is None:
+        return ()
+    return passed_over(damaged, saved) + tuple(
+        f"{line}: the run goes on, but not to the same bits"
+        for line in changed_versions(saved, parts)
+    )
+
+
+def passed_over(damaged: Sequence[str], saved: Checkpoint) -> tuple[str, ...]:
+    """Say which newer checkpoints than the one in use are damaged."""
+    return tuple(f"{line}; going on from {saved.path}" for line in damaged)
+
+
+def restore(
+    found: Checkpoint,
+    *,
+    networks: dict[str, nn.Module],
+    stateful: dict[str, Any],
+    device: torch.device,
+    parts: Mapping[str, Origin],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Load a checkpoint into what a run is made of.
+
+    Returns:
+        the states of hooks, and what the user has been told.
+
+    Raises:
+        RunError: it belongs to other parts; nothing has been changed then.
+    """
+    weights, whole = found.weights(device), found.state()
+    state, kept = whole["game"], dict(whole["hooks"])
+    other = _other_versions(found, parts)
+    other += [
+        f"{key}: the checkpoint has {found.parts.get(key, 'none')}, "
+        f"this run {parts.get(key, 'none')}"
+        for key in {**found.parts, **parts}
+        if _name(found.parts.get(key)) != _name(parts.get(key))
+    ]
+    other += _mismatches(weights, networks)
+    other += [
+        f"{name} is in only one of the two"
+        for name in sorted(set(state) ^ set(stateful))
+    ]
+    other += [
+        f"{name}: the checkpoint has {' '.join(there)}, this run {' '.join(here)}"
+        for name in sorted(set(state) & set(stateful))
+        if (there := _settings(state[name]))
+        != (here := _settings(stateful[name].state_dict()))
+    ]
+    if other:
+        lines = [f"the checkpoint {str(found.path)!r} is of another run:", *other]
+        raise RunError("\n  - ".join(lines))
+    for name, network in networks.items():
+        network.load_state_dict(weights.get(name, {}))
+    for name, thing in stateful.items():
+        if name.startswith("scaler.") and not state[name]:
+            continue  # of another precision, whose scaler has no state
+        try:
+            thing.load_state_dict(state[name])
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"the checkpoint {str(found.path)!r} cannot be taken up: the state of "
+                f"{name} is of another kind ({error}); resume with the recipe as it was"
+            ) from error
+    return kept, whole["run"]
+
+
+def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Load one network's weights.
+
+    Raises:
+        RunError: they are of another network.
+    """
+    other = _mismatches({"network": weights}, {"network": network})
+    if other:
+        lines = [f"the checkpoint {str(path)!r} is of another network:", *other]
+        raise RunError("\n  - ".join(lines))
+    network.load_state_dict(weights)
+
+
+def _mismatches(
+    weights: dict[str, dict[str, Tensor]], networks: dict[str, nn.Module]
+) -> list[str]:
+    problems = []
+    for name in sorted({*weights, *networks}):
+        there = {k: tuple(t.shape) for k, t in weights.get(name, {}).items()}
+        module = networks.get(name)
+        here = (
+            {k: tuple(t.shape) for k, t in module.state_dict().items()}
+            if module
+            else {}
+        )
+        differing = [k for k in {**there, **here} if there.get(k) != here.get(k)]
+        if differing:
+            key = differing[0]
+            problems.append(
+                f"{name}: {len(differing)} tensors differ, as {key}: the checkpoint "
+                f"has {there.get(key, 'none')}, this run {here.get(key, 'none')}"
+            )
+    return problems
+
+
+def _settings(state: Any) -> list[str]:
+    """Name the options of an optimiser: another one cannot go on from its state."""
+    groups = state.get("param_groups") if isinstance(state, dict) else None
+    return sorted(groups[0]) if groups else []
+
+
+def changed_versions(found: Checkpoint, parts: Mapping[str, Origin]) -> tuple[str, ...]:
+    """Say which versions are others than the checkpoint's, so that bits may be too."""
+    there = found.versions | _versions(found.parts)
+    here = {"gankit": core_version(), "torch": torch.__version__} | _versions(parts)
+    return versions.changed(there, here)
+
+
+def _other_versions(found: Checkpoint, parts: Mapping[str, Origin]) -> list[str]:
+    """Refuse what says, by its version, that it is not compatible."""
+    there = {"gankit": found.versions["gankit"]} | _versions(found.parts)
+    return versions.incompatible(there, {"gankit": core_version()} | _versions(parts))
+
+
+def _versions(parts: Mapping[str, Origin]) -> dict[str, str]:
+    return {origin.plugin: origin.version for origin in parts.values()}
+
+
+def _name(origin: Origin | None) -> str:
+    return origin.name if origin is not None else ""

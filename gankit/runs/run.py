@@ -1,0 +1,297 @@
+"""The loop around the game: hooks, checkpoints, stopping, going back."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field, frozen
+from torch import Tensor
+
+from gankit.compute.processes import ALONE, Processes
+from gankit.data.items import Data
+from gankit.errors import DivergedError, RunError, UsageError
+from gankit.game.assembly import Assembly
+from gankit.game.game import Game
+from gankit.game.guard import PATIENCE
+from gankit.plugins.hooks import Hooks
+from gankit.runs import checkpoint
+from gankit.runs.checkpoint import Checkpoint
+from gankit.runs.restoring import restore
+from gankit.runs.sampling import Sampler
+
+_ADVICE = (
+    "a lower optimizer.lr, optimizer.clip=1.0 or train.precision=fp32 usually helps"
+)
+
+
+@frozen(eq=False)
+class Report:
+    """What one step measured; reading the values waits for the device.
+
+    With many processes, these are means over all of them.
+    """
+
+    step: int  # steps done, from 1
+    measurements: dict[str, Tensor]
+
+    def values(self) -> dict[str, float]:
+        """Return the measurements as numbers."""
+        return {name: float(value) for name, value in self.measurements.items()}
+
+    def as_json(self) -> dict[str, float | None]:
+        """Return the step and its numbers; None for what is not finite, as in JSON."""
+        finite = {k: v if math.isfinite(v) else None for k, v in self.values().items()}
+        return {"step": self.step, **finite}
+
+
+@frozen
+class RunWarning:
+    """Something about a run that its user should know, said once."""
+
+    kind: str  # "not finite", "collapse", …
+    step: int
+    text: str  # what was seen, since when, and what usually helps
+
+
+@define(eq=False)
+class Run:
+    """A run in progress; every hook of its lifecycle is given it.
+
+    With many processes, each has its own, and calls the hooks of its plugins: what
+    changes the game has to change it in all of them, and what writes has to write in
+    the first alone, where ``folder`` is not None.
+
+    Attributes:
+        folder: the run folder; None in a process that writes nothing.
+        hooks: of the plugins and objects that watch.
+        step: steps done.
+        total: steps to do, all in all.
+        processes: those that share the run.
+        stopping: why the run stops early, or "".
+        notes: what the user is to be told before the first step.
+        measured: what hooks have measured last, and at which step: (step, value).
+    """
+
+    assembly: Assembly
+    game: Game
+    data: Data
+    sampler: Sampler
+    hooks: Hooks
+    folder: Path | None
+    total: int
+    step: int = 0
+    processes: Processes = ALONE
+    stopping: str = ""
+    notes: tuple[str, ...] = ()
+    measured: dict[str, tuple[int, float]] = field(factory=dict)
+    started: float = field(factory=time.monotonic)
+    report: Report | None = None  # of the last step
+    _playing: Generator[Report, None, None] | None = None
+    _kept: dict[str, Any] = field(factory=dict)
+    _pending: dict[str, Any] = field(factory=dict)
+    _warned: set[str] = field(factory=set)
+    _failed_at: int = 0
+
+    @property
+    def name(self) -> str:
+        """The name of the recipe."""
+        return self.assembly.provenance.name
+
+    def stop(self, reason: str) -> None:
+        """Finish the step that is being played, then stop."""
+        self.stopping = reason
+
+    def due(self, every: int) -> bool:
+        """Tell whether something that happens every so many steps, or last, is due."""
+        return self.step == self.total or bool(every and self.step % every == 0)
+
+    def measure(self, name: str, value: float) -> None:
+        """Add a hook's own measurement, as a score, to the next line of metrics."""
+        self.measured[name] = (self.step, float(value))
+
+    def warn(self, kind: str, text: str) -> None:
+        """Tell the user something about this run, once for each kind."""
+        if kind not in self._warned:
+            self._warned.add(kind)
+            warning = RunWarning(kind, self.step, text)
+            self.hooks.call("gankit_on_warning", run=self, warning=warning)
+
+    def keep(self, name: str, thing: Any) -> None:
+        """Save a hook's state with the run's from now on; restore what was saved of it.
+
+        Args:
+            name: of the state, as the plugin's own.
+            thing: has ``state_dict`` and ``load_state_dict``.
+
+        Raises:
+            UsageError: another state has that name.
+        """
+        if self._kept.get(name, thing) is not thing:
+            raise UsageError(
+                f"two hooks keep a state named {name!r}; name it as your plugin"
+            )
+        self._kept[name] = thing
+        if name in self._pending:
+            thing.load_state_dict(self._pending.pop(name))
+
+    def save(self) -> Path | None:
+        """Write a checkpoint now; every process calls this, and the first writes.
+
+        Raises:
+            RunError: it cannot be written.
+            DivergedError: the weights are not worth it.
+        """
+        # first, because after it the weights are the same in every process
+        if disagreement := self._disagreement():
+            raise DivergedError(disagreement)
+        if problem := self.game.guard.weights():
+            raise DivergedError(f"{problem}; {_ADVICE}")
+        return self.write() if self.folder is not None else None
+
+    def write(self) -> Path:
+        """Write a checkpoint, in the process that has a folder."""
+        assert self.folder is not None, "a run without a folder has no checkpoints"
+        return checkpoint.save(
+            self.folder / "checkpoints",
+            step=self.step,
+            networks=self.game.networks(),
+            states={k: v.state_dict() for k, v in self.game.stateful().items()},
+            # what a hook that is left out today has kept is kept for it
+            kept=self._pending | {k: v.state_dict() for k, v in self._kept.items()},
+            said={"warned": sorted(self._warned), "measured": dict(self.measured)},
+            facts=self.data.facts,
+            conditions=self.sampler.conditions,
+            parts=self.assembly.provenance.parts,
+        )
+
+    def restore(self, found: Checkpoint) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            RunError: it belongs to other parts.
+        """
+        kept, said = restore(
+            found,
+            networks=self.game.networks(),
+            stateful=self.game.stateful(),
+            device=self.game.device,
+            parts=self.assembly.provenance.parts,
+        )
+        for player in (self.game.generator, self.game.discriminator):
+            player.apply_options()
+        self.step = found.step
+        self._warned, self.measured = set(said["warned"]), said["measured"]
+        self._pending = kept
+        for name in self._kept.keys() & kept.keys():
+            self._kept[name].load_state_dict(kept.pop(name))
+
+    def steps(self) -> Iterator[Report]:
+        """Play; give a report of each step until all are done, or a stop is asked for.
+
+        On the way hooks are called, and with them all is recorded and saved. Whoever
+        leaves the loop early stops the run, and has it saved; with many processes, all
+        of them have to leave it after the same step.
+
+        Raises:
+            DivergedError: values are not finite, and going back has not helped.
+        """
+        self._playing = self._play()
+        return self._playing
+
+    def leave(self) -> None:
+        """Stop after the last step that was played, as whoever leaves the loop does."""
+        if self._playing is not None:
+            self._playing.close()
+
+    def _play(self) -> Generator[Report, None, None]:
+        try:
+            self.hooks.call("gankit_before_run", run=self)
+            while self.step < self.total and not self._asked_to_stop():
+                try:
+                    report = self._observe(self.game.play(self.step))
+                except DivergedError as error:
+                    self._go_back(error)
+                    continue
+                try:
+                    yield report
+                except GeneratorExit:
+                    self.stop("leaving the loop")
+                    break
+            self.hooks.call("gankit_after_run", run=self)
+        except BaseException as error:
+            for line in self.hooks.call_each("gankit_on_error", run=self, error=error):
+                error.add_note(line)
+            raise
+        finally:
+            self.game.feed.close()
+
+    def _observe(self, measurements: dict[str, Tensor]) -> Report:
+        """Count a step that has been played, and let everybody look at it."""
+        self.step += 1
+        guard = self.game.guard
+        if guard.trouble:
+            self.warn(
+                "not finite",
+                f"{guard.trouble} in step {self.step:,}; the update was left out, and "
+                f"after {PATIENCE} in a row the run goes back to its last good "
+                f"checkpoint; {_ADVICE}",
+            )
+        if guard.in_a_row >= PATIENCE:
+            raise DivergedError(f"{guard.trouble}; {_ADVICE}")
+        self.report = Report(self.step, measurements)
+        self.hooks.call("gankit_after_step", run=self, report=self.report)
+        return self.report
+
+    def _go_back(self, error: DivergedError) -> None:
+        """Return to the last good checkpoint; the same steps again fail no better."""
+        failed = self.step
+        found = self.processes.broadcast(self._last_good())
+        if found is None or failed <= self._failed_at:
+            again = (
+                "again, after going back" if found else "no checkpoint to go back to"
+            )
+            final = DivergedError(
+                f"the run has diverged at step {failed:,} ({again}): {error}"
+            )
+            if self.folder is not None:
+                final.add_note(f"mend it, and go on with `gankit resume {self.folder}`")
+            raise final from error
+        self._failed_at = failed
+        self.restore(found)
+        self.warn(
+            "went back",
+            f"from step {failed:,} to the checkpoint of step {self.step:,}: {error}; "
+            "if it happens again the run stops",
+        )
+
+    def _last_good(self) -> Checkpoint | None:
+        if self.folder is None:
+            return None
+        try:
+            return checkpoint.latest(self.folder / "checkpoints")[0]
+        except RunError:
+            return None
+
+    def _asked_to_stop(self) -> bool:
+        """Agree with the other processes on whether this was the last step."""
+        if not self.processes.any(bool(self.stopping)):
+            return False
+        self.stopping = next(filter(None, self.processes.gather(self.stopping)))
+        return True
+
+    def _disagreement(self) -> str:
+        """Say which process has other weights than the first, or ""."""
+        if self.processes.size == 1:
+            return ""
+        said = self.processes.gather(checkpoint.fingerprint(self.game.networks()))
+        other = next((rank for rank, own in enumerate(said) if own != said[0]), None)
+        if other is None:
+            return ""
+        return (
+            f"process {other} has other weights than the first; a hook that changes "
+            "the game has to change it in every process"
+        )

@@ -1,0 +1,1 @@
+"""What watches a run: hook implementations like anybody's."""
