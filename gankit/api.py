@@ -118,6 +118,7 @@ def starting(
             if processes.leads:
                 folders.free(recipe.name, out)
             assembly = assemble(recipe)
+        registry.hooks.check(watchers or {})
 
         def folder() -> Path | None:
             if not processes.leads:
@@ -261,6 +262,7 @@ def _again(
         )
         recipe = read_recipe(path, overrides, plugins=plugins, disable=disable)
         assembly, registry = assemble(recipe), recipe.registry
+        registry.hooks.check(watchers or {})
         threads = saved.threads if saved and processes.size == 1 else None
         with explained(), _arithmetic(assembly, processes, threads) as notes:
             notes += notes_of(saved, damaged, assembly.provenance.parts)

@@ -14,7 +14,7 @@ from torch import Tensor
 import gankit
 from games import Labels, make_assembly
 from gankit import hookimpl
-from gankit.errors import HookError, RunError, UsageError
+from gankit.errors import HookError, PluginError, RunError, UsageError
 from gankit.game.assembly import Provenance
 from gankit.runs.run import Report, Run
 from gankit.runs.sampling import Samples
@@ -256,3 +256,60 @@ def test_samples_that_are_no_pictures_are_not_drawn() -> None:
     """Which is said with their shape."""
     with pytest.raises(UsageError, match=r"samples of shape \(7,\) are not images"):
         Samples(torch.zeros(4, 7), ()).picture()
+
+
+def test_steps_are_played_by_the_caller_as_train_plays_them(tmp_path: Path) -> None:
+    """To the same bits, with metrics and checkpoints on the way."""
+    with gankit.starting(LABELLED, out=tmp_path / "run") as run:
+        reports = [report.step for report in run.steps()]
+    assert reports == list(range(1, run.total + 1))
+    gankit.train(LABELLED, out=tmp_path / "other")
+    weights = [
+        (tmp_path / name / "checkpoints/00000006/weights.safetensors").read_bytes()
+        for name in ("run", "other")
+    ]
+    assert weights[0] == weights[1]
+    assert metrics(tmp_path / "run") == metrics(tmp_path / "other")
+
+
+@pytest.mark.parametrize("how", ["break", "raise"])
+def test_whoever_leaves_the_loop_early_has_a_run_that_goes_on(
+    how: str, tmp_path: Path
+) -> None:
+    """It is saved after the step that was played, whatever made the caller leave."""
+
+    def play() -> None:
+        with gankit.starting(LABELLED, out=tmp_path / "run") as run:
+            for report in run.steps():
+                if report.step == 2 and how == "break":
+                    break
+                if report.step == 2:
+                    raise KeyError("mine")
+
+    if how == "raise":
+        with pytest.raises(KeyError, match="mine"):
+            play()
+    else:
+        play()
+    with gankit.resuming(tmp_path / "run") as run:
+        assert run.step == 2
+        assert [report.step for report in run.steps()] == [3, 4, 5, 6]
+    gankit.train(LABELLED, out=tmp_path / "whole")
+    weights = [
+        (tmp_path / name / "checkpoints/00000006/weights.safetensors").read_bytes()
+        for name in ("run", "whole")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_a_watcher_that_misspells_a_hook_is_refused(tmp_path: Path) -> None:
+    """Else it would watch nothing, in silence."""
+
+    class Asleep:
+        @hookimpl
+        def gankit_afterstep(self) -> None:
+            """Never called."""
+
+    with pytest.raises(PluginError, match=r"gankit_afterstep.*; the hooks are"):
+        gankit.train(LABELLED, out=tmp_path / "run", watchers={"asleep": Asleep()})
+    assert not (tmp_path / "run").exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pluggy
@@ -46,6 +46,17 @@ class Hooks:
             self._manager.unregister(thing)
             known = listed(name for name in vars(hookspecs) if _is_hook(name))
             raise PluginError(f"{error}; the hooks are {known}") from error
+
+    def check(self, things: Mapping[str, object]) -> None:
+        """See whether all of these could be added.
+
+        Raises:
+            PluginError: one could not.
+        """
+        for name, thing in things.items():
+            self.add(name, thing)
+        for name in things:
+            self.remove(name)
 
     def remove(self, name: str) -> None:
         """Take one out, if it is there."""
