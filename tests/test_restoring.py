@@ -17,6 +17,7 @@ import gankit
 from games import make_assembly
 from gankit.cli import run
 from gankit.errors import RunError
+from gankit.kinds import Origin
 from gankit.plugins.discovery import discover
 from gankit.runs import checkpoint
 from gankit.runs import folder as runs
@@ -335,10 +336,10 @@ def test_the_path_of_a_plugin_file_is_no_version(
     """A project that has moved goes on without a word."""
     folder = Path("runs/tiny-1/checkpoints/00000006")
     assert run(["train", recipe]) == 0
-    parts = json.loads((folder / MANIFEST).read_text("utf-8"))["parts"]
     found = read(folder)
-    here = parts | {"loss": "my_loss/mine /new/my_loss.py"}
-    there = evolve(found, parts=parts | {"loss": "my_loss/mine /old/my_loss.py"})
+    here = found.parts | {"loss": Origin("my_loss", "mine", "/new/my_loss.py")}
+    old = Origin("my_loss", "mine", "/old/my_loss.py")
+    there = evolve(found, parts=found.parts | {"loss": old})
     assert changed_versions(there, here) == ()
 
 
