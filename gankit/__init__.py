@@ -18,12 +18,16 @@ from gankit.parts import UNBOUNDED, Facts, Item, Shapes
 if TYPE_CHECKING:
     from gankit.api import load, resume, resuming, starting, train
     from gankit.game.assembly import Assembly
-    from gankit.game.settings import Noise, Optimizer, Train
+    from gankit.game.game import Update
+    from gankit.game.noise import Noise
+    from gankit.game.players import Player
+    from gankit.game.settings import Optimizer, Train
     from gankit.game.step import Step
     from gankit.recipe.building import assemble
     from gankit.recipe.recipe import Recipe, read_recipe
+    from gankit.runs.pictures import Samples
     from gankit.runs.run import Report, Run, RunWarning
-    from gankit.runs.sampling import Sampler, Samples
+from gankit.runs.sampling import Sampler
 
 __version__ = "0.1.0"
 
@@ -42,6 +46,7 @@ __all__ = [
     "NonNegative",
     "Optimizer",
     "Part",
+    "Player",
     "Positive",
     "Range",
     "Recipe",
@@ -53,6 +58,7 @@ __all__ = [
     "Shapes",
     "Step",
     "Train",
+    "Update",
     "Whole",
     "assemble",
     "hookimpl",
@@ -66,16 +72,18 @@ __all__ = [
 
 _LAZY = {
     "Assembly": "gankit.game.assembly",
-    "Noise": "gankit.game.settings",
+    "Noise": "gankit.game.noise",
     "Optimizer": "gankit.game.settings",
+    "Player": "gankit.game.players",
     "Recipe": "gankit.recipe.recipe",
     "Report": "gankit.runs.run",
     "Run": "gankit.runs.run",
     "RunWarning": "gankit.runs.run",
     "Sampler": "gankit.runs.sampling",
-    "Samples": "gankit.runs.sampling",
+    "Samples": "gankit.runs.pictures",
     "Step": "gankit.game.step",
     "Train": "gankit.game.settings",
+    "Update": "gankit.game.game",
     "assemble": "gankit.recipe.building",
     "load": "gankit.api",
     "read_recipe": "gankit.recipe.recipe",

@@ -15,7 +15,6 @@ from gankit.compute.threads import computing
 from gankit.data.items import Progress
 from gankit.errors import RunError
 from gankit.game.assembly import Assembly
-from gankit.game.game import NoiseSource
 from gankit.plugins.discovery import discover
 from gankit.recipe.building import assemble, assemble_generator
 from gankit.recipe.recipe import Recipe, read_recipe
@@ -227,17 +226,18 @@ def load(
     saved, damaged = choose(folder / "checkpoints", checkpoint)
     recipe = read_recipe(path, plugins=plugins, disable=disable)
     place = resolve_device(device)
-    generator, conditioner = assemble_generator(recipe, saved.facts)
+    generator, conditioner, noise = assemble_generator(recipe, saved.facts)
     weights = saved.weights(place)
     learnt = weights.get("average", weights.get("generator", {}))
     load_weights(generator.to(place).train(), learnt, saved.path)
-    if isinstance(conditioner, nn.Module):
-        conditioner.to(place).train()
-        load_weights(conditioner, weights.get("conditioner", {}), saved.path)
+    for name, part in {"conditioner": conditioner, "noise": noise}.items():
+        if isinstance(part, nn.Module):
+            part.to(place).train()
+            load_weights(part, weights.get(name, {}), saved.path)
     return Sampler(
         generator,
         conditioner,
-        NoiseSource(recipe.noise),
+        noise,
         saved.facts,
         saved.conditions,
         place,

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from gankit.game.game import Update
     from gankit.kinds import Command, Kind, Part
+    from gankit.runs.pictures import Samples
     from gankit.runs.run import Report, Run, RunWarning
-    from gankit.runs.sampling import Samples
 
 hookspec = pluggy.HookspecMarker("gankit")
 hookimpl = pluggy.HookimplMarker("gankit")
@@ -35,6 +36,11 @@ def gankit_commands() -> Iterable[Command]:
 @hookspec
 def gankit_before_run(run: Run) -> None:
     """Everything is built and placed; no step has been taken."""
+
+
+@hookspec
+def gankit_after_update(run: Run, update: Update) -> None:
+    """Players have moved; a step has one update for each of its rounds."""
 
 
 @hookspec

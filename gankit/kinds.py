@@ -71,9 +71,10 @@ KINDS = (
     Kind("generator", "noise (and a condition) to samples", given=1),
     Kind("discriminator", "samples (and a condition) to logits", given=1),
     Kind("loss", "what each of the two players minimises"),
-    Kind("penalty", "a term added to the discriminator's loss"),
+    Kind("penalty", "a term added to the loss of a player"),
     Kind("conditioner", "labels or captions to vectors", given=1),
     Kind("dataset", "where real samples come from"),
     Kind("augmentation", "what real and generated samples pass before judgement"),
+    Kind("noise", "the generator's random input"),
     Kind("recipe", "a whole run; its factory is 'package:file.toml'"),
 )

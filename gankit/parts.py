@@ -14,13 +14,14 @@ penalty        nothing     :class:`Penalty`
 conditioner    `Facts`     :class:`Conditioner`
 dataset        nothing     :class:`Dataset`
 augmentation   nothing     :class:`Augmentation`
+noise          nothing     :class:`NoiseSource`
 =============  ==========  =====================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from attrs import frozen
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:  # listing parts must not import torch
     from torch import Tensor
 
     from gankit.game.step import Step
+
+Given: TypeAlias = "Tensor | tuple[Tensor, Mapping[str, Tensor]]"
 
 UNBOUNDED = (float("-inf"), float("inf"))
 
@@ -98,17 +101,20 @@ class Generator(Protocol):
 
     output_range: tuple[float, float]
 
-    def __call__(self, noise: Tensor, condition: Tensor | None, /) -> Tensor: ...
+    def __call__(self, noise: Tensor, condition: Tensor | None, /) -> Given: ...
 
 
 class Discriminator(Protocol):
     """A network from samples (B, *sample) and a condition or None to logits (B,).
 
-    One whose slope is bounded by its own means, as by spectral norms, says so by
-    ``lipschitz = True``.
+    One that gives several logits a sample, as for patches, declares their shape:
+    ``logits_shape = (14, 14)`` for (B, 14, 14). A network of either player may give
+    extras beside its tensor, ``(tensor, {"features": …})``, each (B, …), which a loss
+    finds at its `Step`. One whose slope is bounded by its own means, as by spectral
+    norms, says so by ``lipschitz = True``.
     """
 
-    def __call__(self, samples: Tensor, condition: Tensor | None, /) -> Tensor: ...
+    def __call__(self, samples: Tensor, condition: Tensor | None, /) -> Given: ...
 
 
 class Loss(Protocol):
@@ -118,6 +124,9 @@ class Loss(Protocol):
     that looks at ``mismatched_logits`` sets ``needs_mismatch = True``. One that has no
     minimum unless the discriminator's slope is bounded sets ``needs_lipschitz = True``,
     and its user is warned where nothing that says ``lipschitz = True`` bounds it.
+
+    A loss, penalty, augmentation or noise that is a module with parameters names the
+    player with which they learn: ``learns_with = "generator"``, or "discriminator".
     """
 
     def discriminator(self, step: Step, /) -> Tensor: ...
@@ -126,8 +135,9 @@ class Loss(Protocol):
 
 
 class Penalty(Protocol):
-    """A scalar added to the discriminator's loss, times ``weight``.
+    """A scalar added to the loss of a player, times ``weight``.
 
+    The discriminator's, but for one that says ``player = "generator"``.
     With ``every`` above 1 it is evaluated lazily: in every ``every``-th step only, and
     scaled up by ``every`` (Karras et al. 2020, appendix B). One that bounds the
     discriminator's slope says so by ``lipschitz = True``.
@@ -217,6 +227,18 @@ class FittedConditioner(Conditioner, Protocol):
         seed: int,
         progress: Callable[[int, int, str], None],
     ) -> None: ...
+
+
+class NoiseSource(Protocol):
+    """The generator's random input: vectors (count, size), on the device of ``rng``.
+
+    One that can be drawn near its middle has ``truncated(count, rng, limit)`` too.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    def __call__(self, count: int, rng: torch.Generator, /) -> Tensor: ...
 
 
 class Augmentation(Protocol):

@@ -121,7 +121,7 @@ def make_assembly(
         "discriminator": Judge(shapes),
         "loss": Logistic(),
     } | parts
-    from gankit.game.settings import Noise
+    from gankit.game.noise import Noise
 
     settings = {"steps": 4, "batch_size": 8, "device": "cpu", "workers": 0}
     return Assembly(

@@ -16,8 +16,8 @@ from games import Labels, make_assembly
 from gankit import hookimpl
 from gankit.errors import HookError, PluginError, RunError, UsageError
 from gankit.game.assembly import Provenance
+from gankit.runs.pictures import Samples
 from gankit.runs.run import Report, Run
-from gankit.runs.sampling import Samples
 from tiny import LABELLED, metrics
 
 

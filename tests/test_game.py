@@ -90,7 +90,7 @@ def test_a_step_is_the_update_written_out_by_hand(order: str) -> None:
     real = game.feed.batch(0)[0].samples
 
     def noise(turn: int) -> Tensor:
-        return game.draw_noise(8, counted("cpu", 0, "noise", 0, turn, 0))
+        return game.noise(8, counted("cpu", 0, "noise", 0, turn, 0))
 
     def descend(module: nn.Module, loss: Tensor) -> list[Tensor]:
         grads = torch.autograd.grad(loss, list(module.parameters()), retain_graph=True)
@@ -187,7 +187,7 @@ def test_nothing_reaches_a_conditioner_through_the_generator(
     judge, table = deepcopy(game.discriminator.network), deepcopy(conditioner)
     batch = game.feed.batch(0)[0]
     condition = table(batch.tokens)
-    noise = game.draw_noise(8, counted("cpu", 0, "noise", 0, 0, 0))
+    noise = game.noise(8, counted("cpu", 0, "noise", 0, 0, 0))
     given, asked = condition, condition
     if isinstance(loss, _Generates):
         given, asked = (condition + condition.flip(0)) / 2, condition.detach()

@@ -104,6 +104,7 @@ ROOMS = (
 # arrows that point up, of types alone
 UPWARD = {
     ("hookspecs", "runs"): "hooks are given a run, its reports and its samples",
+    ("hookspecs", "game"): "and updates",
     ("parts", "game"): "a loss is given a step",
 }
 

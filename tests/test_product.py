@@ -19,7 +19,8 @@ from PIL import Image, ImageDraw
 from torchvision.datasets import cifar
 
 from gankit.errors import MisfitError
-from gankit.game.settings import PLAYERS, Noise, Optimizer, Train
+from gankit.game.noise import Noise
+from gankit.game.settings import PLAYERS, Optimizer, Train
 from gankit.parts import Facts
 from gankit.plugins.discovery import discover
 from gankit.plugins.registry import Entry

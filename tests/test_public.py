@@ -34,6 +34,7 @@ def test_these_are_the_public_names() -> None:
         "NonNegative",
         "Optimizer",
         "Part",
+        "Player",
         "Positive",
         "Range",
         "Recipe",
@@ -46,6 +47,7 @@ def test_these_are_the_public_names() -> None:
         "Step",
         "Train",
         "UNBOUNDED",
+        "Update",
         "Whole",
         "assemble",
         "hookimpl",
@@ -77,6 +79,7 @@ def test_these_are_the_hooks() -> None:
     assert HOOKS == [
         "gankit_after_run",
         "gankit_after_step",
+        "gankit_after_update",
         "gankit_before_run",
         "gankit_commands",
         "gankit_on_checkpoint",

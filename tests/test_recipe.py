@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import tomli_w
 
+from gankit import Noise, Train
 from gankit.errors import PartError, PluginError, RecipeError
 from gankit.game.schedules import Cosine
-from gankit.game.settings import Noise, Train
 from gankit.plugins.discovery import discover
 from gankit.plugins.registry import Registry
 from gankit.recipe.recipe import read_recipe, structure_recipe

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-from gankit.game.step import AUC
+from gankit.game.ranking import AUC
 from gankit.hookspecs import hookimpl
 from gankit.runs.run import Report, Run, RunWarning
 

@@ -18,6 +18,9 @@ from gankit.cli import Context, plugin_options
 @click.option("--text", multiple=True, help="Caption; repeatable: they take turns.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the noise.")
 @click.option(
+    "--truncation", type=float, default=0.0, help="Draw noise within ± this alone."
+)
+@click.option(
     "--interpolate", is_flag=True, help="In each row walk between two noises."
 )
 @click.option(
@@ -35,6 +38,7 @@ def sample(
     label: str | None,
     text: tuple[str, ...],
     seed: int,
+    truncation: float,
     interpolate: bool,
     checkpoint: str,
     device: str,
@@ -63,7 +67,9 @@ def sample(
             label=label, text=text or None, rows=side, steps=side, seed=seed
         )
     else:
-        drawn = sampler.sample(count, label=label, text=text or None, seed=seed)
+        drawn = sampler.sample(
+            count, label=label, text=text or None, seed=seed, truncation=truncation
+        )
     drawn.save(Path(output))
     if as_json:
         said = {"file": output, "samples": len(drawn.samples), "seed": seed}

@@ -9,7 +9,7 @@ powers of two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from operator import add
 from typing import Any
@@ -165,10 +165,8 @@ class State:
     shard's the same.
     """
 
-    def __init__(self, modules: Sequence[nn.Module], parts: Sequence[Any]) -> None:
-        everything = (*modules, *parts)
-        self._modules = [m for m in everything if isinstance(m, nn.Module)]
-        self._parts = [part for part in parts if not isinstance(part, nn.Module)]
+    def __init__(self, modules: Iterable[nn.Module], parts: Iterable[Any]) -> None:
+        self._modules, self._parts = list(modules), list(parts)
 
     def keep(self) -> Callable[[], None]:
         """Remember the state; return what brings it back."""

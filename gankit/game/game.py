@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -15,30 +15,32 @@ from gankit.compute.device import Precision
 from gankit.compute.shards import Mean, State
 from gankit.data.feed import Batch, Feed
 from gankit.errors import UsageError
-from gankit.game.assembly import Assembly
+from gankit.game.assembly import Assembly, player_of
 from gankit.game.guard import Guard, Look
 from gankit.game.players import Average, Player
-from gankit.game.settings import Noise
-from gankit.game.step import Step, ranking
-from gankit.parts import Conditioner, Penalty
+from gankit.game.ranking import ranking
+from gankit.game.settings import PLAYERS
+from gankit.game.step import Step
 from gankit.randomness import generator, seed_global
 
-GENERATOR, DISCRIMINATOR = "generator", "discriminator"
+Updated = Callable[["Update"], None]
 
 
-@frozen
-class NoiseSource:
-    """Draws the generator's input, (B, n), on a generator's device."""
+@frozen(eq=False)
+class Update:
+    """Players have moved, all from one look at the game.
 
-    noise: Noise
+    Attributes:
+        step: steps done before this one.
+        round: number of the round in its step, from 0.
+        players: names of those that have moved.
+        measurements: of this round, scalars still on the device.
+    """
 
-    def __call__(self, count: int, rng: torch.Generator) -> Tensor:
-        """Draw ``count`` vectors."""
-        shape = (count, self.noise.size)
-        if self.noise.distribution == "normal":
-            return torch.randn(shape, generator=rng, device=rng.device)
-        low, high = self.noise.low, self.noise.high
-        return torch.rand(shape, generator=rng, device=rng.device) * (high - low) + low
+    step: int
+    round: int
+    players: tuple[str, ...]
+    measurements: dict[str, Tensor]
 
 
 class Game:
@@ -64,25 +66,17 @@ class Game:
         self.seed = settings.seed
         self.device = device
         self.precision = precision
-        self.loss = assembly.loss
-        self.penalties: Sequence[Penalty] = assembly.penalties
+        self.loss, self.penalties = assembly.loss, assembly.penalties
         self.augmentations = assembly.augmentations
-        self.conditioner: Conditioner | None = assembly.conditioner
-        self.draw_noise = NoiseSource(assembly.noise)
-        judges = [assembly.discriminator]
-        if isinstance(assembly.conditioner, nn.Module):
-            judges.append(assembly.conditioner)  # its parameters learn with them
-        self.generator = Player(
-            GENERATOR,
-            [assembly.generator],
-            assembly.optimizers[GENERATOR],
-            precision.scaler(),
-        )
-        self.discriminator = Player(
-            DISCRIMINATOR,
-            judges,
-            assembly.optimizers[DISCRIMINATOR],
-            precision.scaler(),
+        self.conditioner, self.noise = assembly.conditioner, assembly.noise
+        self.generator, self.discriminator = (
+            Player(
+                name,
+                assembly.learning_with(name),
+                assembly.optimizers[name],
+                precision.scaler(),
+            )
+            for name in PLAYERS
         )
         self.average = (
             Average(assembly.generator, settings.ema) if settings.ema else None
@@ -95,11 +89,18 @@ class Game:
             self.rounds.append((self.generator,))
         self.batches = sum(self.discriminator in movers for movers in self.rounds)
         self.shards = feed.shards
-        self.state = State(list(self.trained().values()), list(self.parts().values()))
+        self.state = State(self.trained().values(), self.parts().values())
         self.guard = Guard(self.trained(), self.shards.processes)
 
-    def play(self, index: int) -> dict[str, Tensor]:
-        """Play one step; return its measurements, scalars still on the device."""
+    def play(
+        self, index: int, updated: Updated = lambda update: None
+    ) -> dict[str, Tensor]:
+        """Play one step; return its measurements, scalars still on the device.
+
+        Args:
+            index: number of the step, from 0.
+            updated: called after each round in which players have moved.
+        """
         measurements: dict[str, Tensor] = {}
         batches: list[Batch] = []
         number = index * self.batches
@@ -108,12 +109,17 @@ class Game:
             if not batches or self.discriminator in movers:
                 batches = self.feed.batch(number)
                 number += 1
-            measurements |= self._round(index, turn, movers, batches)
+            measurements |= self._round(index, turn, movers, batches, updated)
         self.guard.end()
         return measurements
 
     def _round(
-        self, index: int, turn: int, movers: tuple[Player, ...], batches: list[Batch]
+        self,
+        index: int,
+        turn: int,
+        movers: tuple[Player, ...],
+        batches: list[Batch],
+        updated: Updated,
     ) -> dict[str, Tensor]:
         """Let players move, by the mean of what the shards of a batch say.
 
@@ -149,7 +155,9 @@ class Game:
             player.update(norm=norm, steps=index, epochs=self.epochs(index))
         if not move:
             put_back()
-        elif self.average is not None and self.generator in movers:
+            return measured
+        updated(Update(index, turn, tuple(p.name for p in movers), measured))
+        if self.average is not None and self.generator in movers:
             self.average.update(self.generator.network, self.feed.batch_size)
         return measured
 
@@ -206,12 +214,8 @@ class Game:
 
     def trained(self) -> dict[str, nn.Module]:
         """Name the modules that take part in the game."""
-        named = {
-            GENERATOR: self.generator.network,
-            DISCRIMINATOR: self.discriminator.network,
-            "conditioner": self.conditioner,
-        }
-        return {name: m for name, m in named.items() if isinstance(m, nn.Module)}
+        parts = self.assembly.parts().items()
+        return {name: part for name, part in parts if isinstance(part, nn.Module)}
 
     def networks(self) -> dict[str, nn.Module]:
         """Name every module whose weights are saved."""
@@ -219,12 +223,12 @@ class Game:
         return self.trained() | average
 
     def parts(self) -> dict[str, Any]:
-        """Name the parts, but for the networks, that have a state of their own."""
-        named: dict[str, object] = {"loss": self.loss}
-        for name in ("penalties", "augmentations"):
-            parts = getattr(self, name)
-            named |= {f"{name}.{i}": part for i, part in enumerate(parts)}
-        return {k: v for k, v in named.items() if hasattr(v, "state_dict")}
+        """Name the parts that are no modules, and have a state of their own."""
+        return {
+            name: part
+            for name, part in self.assembly.parts().items()
+            if hasattr(part, "state_dict") and not isinstance(part, nn.Module)
+        }
 
     def stateful(self) -> dict[str, Any]:
         """Name everything else that has a state to save; the one list of it."""
@@ -232,6 +236,7 @@ class Game:
         if self.average is not None:
             named["average"] = self.average
         for player in (self.generator, self.discriminator):
+            named[f"player.{player.name}"] = player
             named[f"optimizer.{player.name}"] = player.optimizer
             named[f"scaler.{player.name}"] = player.scaler
         return named
@@ -251,7 +256,7 @@ class Game:
             discriminator=self.assembly.discriminator,
             conditioner=self.conditioner,
             augmentations=self.augmentations,
-            draw_noise=partial(self.draw_noise, batch.size),
+            draw_noise=self.noise,
             rng=lambda purpose: generator(
                 self.device, self.seed, purpose, index, turn, shard
             ),
@@ -260,14 +265,12 @@ class Game:
         )
 
     def _objective(self, player: Player, step: Step, look: Look) -> Tensor:
-        if player is self.generator:
-            loss = self._scalar(self.loss.generator(step))
-            look.term(player.name, f"loss {type(self.loss).__name__}", loss)
-            return loss
-        loss = self._scalar(self.loss.discriminator(step))
+        """Add up what a player minimises: its side of the loss, and its penalties."""
+        value = getattr(self.loss, player.name)(step)
+        loss = self._scalar(value)
         look.term(player.name, f"loss {type(self.loss).__name__}", loss)
         for penalty in self.penalties:
-            if step.index % penalty.every == 0:
+            if player_of(penalty) == player.name and step.index % penalty.every == 0:
                 value = penalty(step)
                 step.log(f"penalty/{type(penalty).__name__}", value)
                 look.term(player.name, f"penalty {type(penalty).__name__}", value)

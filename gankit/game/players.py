@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gankit.errors import UsageError
+from gankit.errors import UsageError, nearest
 from gankit.game.settings import Optimizer
 
 
 class Player:
-    """One of the two networks, with everything that changes it.
+    """A network and what else learns with it, with everything that changes them.
 
     Args:
         name: ``generator`` or ``discriminator``.
@@ -51,10 +51,42 @@ class Player:
             ) from error
         self.scaler = scaler
         self._settings = optimizer
+        self._held: dict[str, Any] = {}
+
+    def hold(self, **options: Any) -> None:
+        """Set options of the optimiser, as ``lr``, which stay so: no schedule has them.
+
+        They are saved with the run, and set again where it goes on.
+
+        Raises:
+            UsageError: the optimiser has no such option.
+        """
+        for name in options:
+            if name not in self.optimizer.defaults:
+                raise UsageError(
+                    f"the optimiser {self._settings.use} of the {self.name} has no "
+                    f"option {name!r}{nearest(name, self.optimizer.defaults)}"
+                )
+        self._held |= options
+        self.apply_options()
+
+    def release(self, *names: str) -> None:
+        """Give options that were held back to the recipe and its schedules."""
+        for name in names:
+            self._held.pop(name, None)
+        self.apply_options()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the options that are held."""
+        return {"held": dict(self._held)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore them."""
+        self._held = dict(state["held"])
 
     def apply_options(self) -> None:
         """Set the optimiser's options anew, after a checkpoint has set the old ones."""
-        options = self._settings.options
+        options = self._settings.options | self._held
         for group in self.optimizer.param_groups:
             group.update({k: v for k, v in options.items() if group[k] != v})
 
@@ -91,6 +123,8 @@ class Player:
         """
         time = {"steps": steps, "epochs": epochs}
         for option, schedule in self._settings.schedule.items():
+            if option in self._held:
+                continue
             value = schedule(self._settings.options[option], time[schedule.unit])
             for group in self.optimizer.param_groups:
                 group[option] = value
@@ -136,6 +170,11 @@ class Average:
     def __init__(self, network: nn.Module, half_life: int) -> None:
         self.network = deepcopy(network).requires_grad_(False)
         self.half_life = half_life
+        self.seen = 0
+
+    def restart(self, network: nn.Module) -> None:
+        """Forget all before, as when weights were taken from elsewhere."""
+        self.network.load_state_dict(network.state_dict())
         self.seen = 0
 
     @torch.no_grad()

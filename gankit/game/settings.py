@@ -1,4 +1,4 @@
-"""What a game is set to: noise, training, optimisers. Data, and what contradicts."""
+"""What a game is set to: training, optimisers; and what contradicts itself."""
 
 from __future__ import annotations
 
@@ -12,23 +12,6 @@ from gankit.limits import Count, NonNegative, Positive, Whole
 PLAYERS = ("generator", "discriminator")
 # both players' optimiser where nothing is said: Radford et al. 2015, section 4
 ADAM: dict[str, Any] = {"lr": 2e-4, "betas": (0.5, 0.999)}
-
-
-@frozen(kw_only=True)
-class Noise:
-    """The generator's random input.
-
-    Args:
-        size: numbers in one noise vector.
-        distribution: standard normal, or uniform on (low, high).
-        low: lower end of the uniform distribution.
-        high: upper end of the uniform distribution.
-    """
-
-    size: Count = 100
-    distribution: Literal["normal", "uniform"] = "normal"
-    low: float = -1.0
-    high: float = 1.0
 
 
 @frozen(kw_only=True)
@@ -93,7 +76,7 @@ class Optimizer:
     schedule: dict[str, Schedule] = field(factory=dict)
 
 
-def contradictions(train: Train | None, noise: Noise | None) -> list[str]:
+def contradictions(train: Train | None) -> list[str]:
     """Say which settings, each right by itself, cannot be together."""
     problems = []
     if train and (train.steps is None) == (train.epochs is None):
@@ -105,10 +88,6 @@ def contradictions(train: Train | None, noise: Noise | None) -> list[str]:
         )
     if train and train.reduce == "exact":
         problems += _inexact(train)
-    if noise and noise.low >= noise.high:
-        problems.append(
-            f"noise.low: {noise.low:g} is not below noise.high {noise.high:g}"
-        )
     return problems
 
 

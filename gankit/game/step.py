@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from attrs import frozen
 from torch import Tensor, nn
 
 from gankit.errors import UsageError
@@ -19,8 +20,20 @@ if TYPE_CHECKING:
     from gankit.parts import Augmentation, Conditioner
 
 
-# how well logits tell real from generated samples, as measured
-AUC, CLEARANCE = "AUC", "clearance"
+@frozen(eq=False)
+class Made:
+    """What a generator gave: float32 samples, (B, *sample), and extras by name."""
+
+    samples: Tensor
+    extras: Mapping[str, Tensor]
+
+
+@frozen(eq=False)
+class Judged:
+    """What a discriminator gave: float32 logits, (B,) or (B, …), and extras by name."""
+
+    logits: Tensor
+    extras: Mapping[str, Tensor]
 
 
 class Step:
@@ -49,7 +62,7 @@ class Step:
         discriminator: nn.Module,
         conditioner: Conditioner | None,
         augmentations: Sequence[Augmentation],
-        draw_noise: Callable[[torch.Generator], Tensor],
+        draw_noise: Callable[[int, torch.Generator], Tensor],
         rng: Callable[[str], torch.Generator],
         precision: Precision,
         generator_moves: bool,
@@ -66,7 +79,8 @@ class Step:
         self._rng = rng
         self._precision = precision
         self._generator_moves = generator_moves
-        self._judged = 0
+        self._judged = self._drawn = 0
+        self._ranked: tuple[Tensor, Tensor] | None = None
 
     @cached_property
     def real(self) -> Tensor:
@@ -93,50 +107,102 @@ class Step:
     @cached_property
     def noise(self) -> Tensor:
         """The generator's input, (B, n)."""
-        return self._draw_noise(self._rng("noise"))
+        return self._draw_noise(self.size, self._rng("noise"))
 
     @cached_property
-    def fake(self) -> Tensor:
-        """Generated samples for ``noise`` and ``condition``, (B, *sample)."""
+    def made(self) -> Made:
+        """What the generator makes of ``noise`` and ``condition``."""
         noise, condition = self.noise, self.condition  # which keeps its graph for D
         with torch.set_grad_enabled(self._generator_moves):
-            return self.generate(noise, condition)
+            return self.make(noise, condition)
 
     @cached_property
+    def real_judged(self) -> Judged:
+        """What the discriminator makes of ``real`` and ``condition``."""
+        return self.judge(self.real, self.condition)
+
+    @cached_property
+    def fake_judged(self) -> Judged:
+        """What the discriminator makes of ``fake`` and ``condition``."""
+        return self.judge(self.fake, self.condition)
+
+    @property
+    def fake(self) -> Tensor:
+        """Generated samples for ``noise`` and ``condition``, (B, *sample)."""
+        return self.made.samples
+
+    @property
     def real_logits(self) -> Tensor:
-        """The discriminator's logits for ``real``, (B,)."""
-        return self.discriminate(self.real, self.condition)
+        """The discriminator's logits for ``real``, (B,) or as it declares."""
+        return self.real_judged.logits
 
-    @cached_property
+    @property
     def fake_logits(self) -> Tensor:
-        """The discriminator's logits for ``fake``, (B,)."""
-        return self.discriminate(self.fake, self.condition)
+        """The discriminator's logits for ``fake``, likewise."""
+        return self.fake_judged.logits
 
     @cached_property
     def mismatched_logits(self) -> Tensor:
-        """Logits for ``real`` with ``mismatched_condition``, (B,)."""
+        """Logits for ``real`` with ``mismatched_condition``, likewise."""
         return self.discriminate(self.real, self.mismatched_condition)
 
-    def generate(self, noise: Tensor, condition: Tensor | None) -> Tensor:
-        """Generate float32 samples (B, *sample), with the generator's gradient.
+    def draw_noise(self, count: int) -> Tensor:
+        """Draw more of the generator's input than ``noise``, (count, n)."""
+        self._drawn += 1
+        return self._draw_noise(count, self._rng(f"noise {self._drawn}"))
 
-        What ``condition`` was computed from gets none. To differentiate by the
+    def make(self, noise: Tensor, condition: Tensor | None) -> Made:
+        """Generate, with the generator's gradient; give its extras too.
+
+        What ``condition`` was computed from gets no gradient. To differentiate by the
         condition itself, give a leaf: ``condition.detach().requires_grad_()``.
         """
         if condition is not None and not condition.is_leaf:
             condition = condition.detach()
         with self._precision.autocast():
-            made: Tensor = self._generator(noise, condition)
-            return made.float()
+            samples, extras = unpacked(self._generator(noise, condition))
+            return Made(samples.float(), _floats(extras))
 
-    def discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
-        """Judge samples, after the run's augmentations: float32 logits (B,)."""
+    def generate(self, noise: Tensor, condition: Tensor | None) -> Tensor:
+        """Generate samples alone, (B, *sample), as :meth:`make`."""
+        return self.make(noise, condition).samples
+
+    def judge(
+        self, samples: Tensor, condition: Tensor | None, **inputs: Tensor
+    ) -> Judged:
+        """Judge samples after the run's augmentations; give the extras too.
+
+        Args:
+            samples: (B, *sample).
+            condition: (B, c), or None without a conditioner.
+            inputs: what a discriminator takes by keyword besides, as the code of a
+                sample.
+        """
         for augmentation in self._augmentations:
             self._judged += 1
             samples = augmentation(samples, self._rng(f"augment {self._judged}"))
         with self._precision.autocast():
-            logits: Tensor = self._discriminator(samples, condition)
-            return logits.float()
+            logits, extras = unpacked(self._discriminator(samples, condition, **inputs))
+            return Judged(logits.float(), _floats(extras))
+
+    def discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
+        """Judge samples: the logits alone, as :meth:`judge`."""
+        return self.judge(samples, condition).logits
+
+    def rank(self, real_logits: Tensor, fake_logits: Tensor) -> None:
+        """Say which logits tell how well real and fake are told apart.
+
+        For a loss that looks at neither ``real_judged`` nor ``fake_judged``.
+        """
+        self._ranked = (real_logits.detach(), fake_logits.detach())
+
+    @property
+    def ranked(self) -> tuple[Tensor, Tensor] | None:
+        """The logits of real and of generated samples that were looked at, detached."""
+        seen = vars(self)
+        if self._ranked or "real_judged" not in seen or "fake_judged" not in seen:
+            return self._ranked
+        return self.real_logits.detach(), self.fake_logits.detach()
 
     def log(self, name: str, value: Tensor) -> None:
         """Add a measurement, a scalar, without waiting for the device.
@@ -162,26 +228,12 @@ class Step:
         return vectors.view_as(vectors)  # never a parameter itself, see `generate`
 
 
-def ranking(step: Step) -> dict[str, Tensor]:
-    """Measure how well the logits that were looked at tell real from fake.
+def unpacked(given: Any) -> tuple[Tensor, Mapping[str, Tensor]]:
+    """Take apart what a network gives: its tensor, and its extras if there are any."""
+    tensor, extras = given if isinstance(given, tuple) else (given, {})
+    return tensor, extras
 
-    - The share of pairs of a real and a generated sample whose real one has the higher
-      logit, equal ones counted half: the area under the ROC curve (Hanley & McNeil
-      1982), 0.5 by chance and 1 without an error.
-    - How much of the way from the mean fake logit to the mean real one lies between the
-      highest fake and the lowest real: above 0 where there is no error, towards 1 where
-      there is ever more room for none.
 
-    Both mean the same for every loss, where the sigmoid of a logit is a probability for
-    some alone.
-    """
-    looked = vars(step)
-    if "real_logits" not in looked or "fake_logits" not in looked:
-        return {}
-    real, fake = step.real_logits.detach(), step.fake_logits.detach()
-    ranked = (real.flatten()[:, None] - fake.flatten()).sign()  # (B, B)
-    broken = (real.sum() + fake.sum()).isnan()  # NaN has no sign, but is no tie either
-    return {
-        AUC: torch.where(broken, math.nan, (ranked.mean() + 1) / 2),
-        CLEARANCE: (real.min() - fake.max()) / (real.mean() - fake.mean()).abs(),
-    }
+def _floats(extras: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Leave the precision of the networks' passes."""
+    return {k: t.float() if t.is_floating_point() else t for k, t in extras.items()}

@@ -8,15 +8,14 @@ import torch
 from torch import nn
 
 from gankit.errors import GankitError, MisfitError
-from gankit.game.assembly import (
-    Assembly,
-    Provenance,
+from gankit.game.assembly import Assembly, Provenance
+from gankit.game.misfits import (
     augmentation_misfits,
     misfits,
     network_misfits,
     shapes_of,
 )
-from gankit.parts import Conditioner, Facts, Shapes
+from gankit.parts import Conditioner, Facts, NoiseSource
 from gankit.randomness import key
 from gankit.recipe.recipe import Recipe, Use
 
@@ -28,41 +27,36 @@ def assemble(recipe: Recipe) -> Assembly:
         MisfitError: everything that does not fit, at once.
         DataError: the data set cannot be read.
     """
-    problems: list[str] = []
-    dataset = _built("dataset", recipe.dataset, problems)
-    loss = _built("loss", recipe.loss, problems)
-    penalties = [
-        _built(f"penalties.{i}", use, problems)
-        for i, use in enumerate(recipe.penalties)
-    ]
-    augmentations = [
-        _built(f"augmentations.{i}", use, problems)
-        for i, use in enumerate(recipe.augmentations)
-    ]
-    _raise_for(problems, recipe)
-    torch.manual_seed(key(recipe.train.seed, "weights", "conditioner"))
-    conditioner = _conditioner(recipe, dataset.facts, problems)
+    building = _Building(recipe)
+    dataset = building.part("dataset", recipe.dataset)
+    loss = building.part("loss", recipe.loss)
+    penalties = building.parts("penalties", recipe.penalties)
+    augmentations = building.parts("augmentations", recipe.augmentations)
+    noise = building.noise()
+    building.check()
+    facts = dataset.facts
+    conditioner = building.conditioner(facts)
     if conditioner is not None or recipe.conditioner is None:
-        problems += misfits(dataset, conditioner, loss, recipe.train)
-    problems += augmentation_misfits(augmentations, dataset.facts)
-    _raise_for(problems, recipe)
-    shapes = shapes_of(dataset.facts, recipe.noise, conditioner)
+        building.problems += misfits(dataset, conditioner, loss, recipe.train)
+    building.problems += augmentation_misfits(augmentations, facts)
+    building.check()
+    shapes = shapes_of(facts, noise, conditioner)
     with torch.device("meta"):
-        generator = _built("generator", recipe.generator, problems, shapes)
-        discriminator = _built("discriminator", recipe.discriminator, problems, shapes)
-        if not problems:
-            problems += network_misfits(generator, discriminator, shapes, dataset.facts)
-    _raise_for(problems, recipe)
+        networks = building.networks(shapes)
+        if not building.problems:
+            building.problems += network_misfits(*networks, shapes, facts)
+    building.check()
+    generator, discriminator = building.networks(shapes)
     return Assembly(
         dataset=dataset,
-        generator=_network(recipe, recipe.generator, shapes, "generator"),
-        discriminator=_network(recipe, recipe.discriminator, shapes, "discriminator"),
+        generator=generator,
+        discriminator=discriminator,
         loss=loss,
         train=recipe.train,
         conditioner=conditioner,
         penalties=penalties,
         augmentations=augmentations,
-        noise=recipe.noise,
+        noise=noise,
         optimizers=recipe.optimizers,
         provenance=Provenance(
             name=recipe.name,
@@ -74,43 +68,67 @@ def assemble(recipe: Recipe) -> Assembly:
 
 def assemble_generator(
     recipe: Recipe, facts: Facts
-) -> tuple[nn.Module, Conditioner | None]:
+) -> tuple[nn.Module, Conditioner | None, NoiseSource]:
     """Build what sampling a run needs, with no data set.
 
     Raises:
         MisfitError: the parts do not fit the recorded facts.
     """
-    problems: list[str] = []
-    conditioner = _conditioner(recipe, facts, problems)
-    _raise_for(problems, recipe)
-    shapes = shapes_of(facts, recipe.noise, conditioner)
-    return _network(recipe, recipe.generator, shapes, "generator"), conditioner
+    building = _Building(recipe)
+    conditioner, noise = building.conditioner(facts), building.noise()
+    building.check()
+    shapes = shapes_of(facts, noise, conditioner)
+    generator = building.part("generator", recipe.generator, shapes)
+    building.check()
+    return generator, conditioner, noise
 
 
-def _raise_for(problems: list[str], recipe: Recipe) -> None:
-    if problems:
-        raise MisfitError(
-            f"the parts of the recipe {recipe.name!r} do not go together:", problems
+class _Building:
+    """Parts that are being built, and what is wrong with them so far."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.problems: list[str] = []
+
+    def check(self) -> None:
+        """Raise for everything that was wrong until now."""
+        if self.problems:
+            raise MisfitError(
+                f"the parts of the recipe {self.recipe.name!r} do not go together:",
+                self.problems,
+            )
+
+    def part(self, place: str, use: Use, *given: object) -> Any:
+        """Build a part; a ValueError of its own becomes one of the problems.
+
+        The numbers that it draws meanwhile follow from the run's seed and its place.
+        """
+        torch.manual_seed(key(self.recipe.train.seed, "weights", place))
+        try:
+            return use.build(*given)
+        except GankitError:
+            raise  # a data set's own error says all there is to say
+        except ValueError as error:
+            self.problems.append(f"{place} {use.entry.part.name!r}: {error}")
+            return None
+
+    def parts(self, place: str, uses: tuple[Use, ...]) -> list[Any]:
+        """Build the parts of a list."""
+        return [self.part(f"{place}.{i}", use) for i, use in enumerate(uses)]
+
+    def noise(self) -> Any:
+        """Build the noise, where it is a part."""
+        noise = self.recipe.noise
+        return self.part("noise", noise) if isinstance(noise, Use) else noise
+
+    def conditioner(self, facts: Facts) -> Any:
+        """Build the conditioner, if there is one."""
+        use = self.recipe.conditioner
+        return None if use is None else self.part("conditioner", use, facts)
+
+    def networks(self, shapes: object) -> tuple[Any, Any]:
+        """Build both networks, on torch's default device."""
+        return (
+            self.part("generator", self.recipe.generator, shapes),
+            self.part("discriminator", self.recipe.discriminator, shapes),
         )
-
-
-def _built(path: str, use: Use, problems: list[str], *given: object) -> Any:
-    """Build a part; a ValueError of its own becomes one of the problems."""
-    try:
-        return use.build(*given)
-    except GankitError:
-        raise  # a data set's own error says all there is to say
-    except ValueError as error:
-        problems.append(f"{path} {use.entry.part.name!r}: {error}")
-        return None
-
-
-def _network(recipe: Recipe, use: Use, shapes: Shapes, role: str) -> nn.Module:
-    torch.manual_seed(key(recipe.train.seed, "weights", role))
-    return use.build(shapes)  # type: ignore[no-any-return] # the contract of the kind
-
-
-def _conditioner(recipe: Recipe, facts: Facts, problems: list[str]) -> Any:
-    if recipe.conditioner is None:
-        return None
-    return _built("conditioner", recipe.conditioner, problems, facts)

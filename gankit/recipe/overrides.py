@@ -153,7 +153,9 @@ def _set(
     if isinstance(here, list):
         problems.append(f"{'.'.join(path)}: name an entry by its number and an option")
         return
-    if last == "use" and "use" in here and not same(path[0], here, value):
+    # a block of noise without a part has the options of none
+    old = "use" in here or path == ("noise", "use")
+    if last == "use" and old and not ("use" in here and same(path[0], here, value)):
         here.clear()
     here.pop(_EXCLUSIVE.get(path, ""), None)
     here[last] = value

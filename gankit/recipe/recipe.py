@@ -9,10 +9,11 @@ from typing import Any
 from attrs import field, frozen
 
 from gankit.errors import PartError, PluginError, RecipeError, listed, nearest
+from gankit.game import noise as noises
+from gankit.game.noise import Noise
 from gankit.game.settings import (
     ADAM,
     PLAYERS,
-    Noise,
     Optimizer,
     Train,
     contradictions,
@@ -32,8 +33,8 @@ from gankit.recipe.values import option_table, structure, structure_options
 
 NEEDED = ("dataset", "generator", "discriminator", "loss")
 LISTS = {"penalties": "penalty", "augmentations": "augmentation"}
-_OF_PARTS = (*NEEDED, "conditioner", *LISTS)
-BLOCKS = (*_OF_PARTS, "noise", "optimizer", "train")
+_OF_PARTS = (*NEEDED, "conditioner", "noise", *LISTS)
+BLOCKS = (*_OF_PARTS, "optimizer", "train")
 OTHERS = ("description", "plugins", "provenance")
 
 
@@ -69,7 +70,7 @@ class Recipe:
     conditioner: Use | None = None
     penalties: tuple[Use, ...] = ()
     augmentations: tuple[Use, ...] = ()
-    noise: Noise = field(factory=Noise)
+    noise: Noise | Use = field(factory=Noise)
     train: Train = field(factory=Train)
     optimizers: dict[str, Optimizer]
     registry: Registry = field(repr=False, eq=False)
@@ -77,13 +78,13 @@ class Recipe:
     @property
     def uses(self) -> dict[str, Use]:
         """Every part in use, by its place in the recipe."""
-        single = {k: getattr(self, k) for k in (*NEEDED, "conditioner")}
+        single = {k: getattr(self, k) for k in (*NEEDED, "conditioner", "noise")}
         several = {
             f"{key}.{i}": use
             for key in LISTS
             for i, use in enumerate(getattr(self, key))
         }
-        return {k: use for k, use in (single | several).items() if use is not None}
+        return {k: u for k, u in (single | several).items() if isinstance(u, Use)}
 
     def as_table(self) -> dict[str, Any]:
         """Return the recipe with nothing left to defaults, and where parts are from.
@@ -101,7 +102,11 @@ class Recipe:
         for key in LISTS:
             uses = getattr(self, key)
             table |= {key: [u.as_table() for u in uses]} if uses else {}
-        table["noise"] = block_table(self.noise)
+        table["noise"] = (
+            self.noise.as_table()
+            if isinstance(self.noise, Use)
+            else block_table(self.noise)
+        )
         mine, theirs = (optimizer_table(self.optimizers[player]) for player in PLAYERS)
         table["optimizer"] = (
             mine if mine == theirs else dict(zip(PLAYERS, (mine, theirs), strict=True))
@@ -185,10 +190,15 @@ def structure_recipe(name: str, table: dict[str, Any], registry: Registry) -> Re
             _use(kind, block, f"{key}.{i}", registry, problems)
             for i, block in enumerate(blocks)
         )
-    built["noise"] = structure_block(Noise, table.get("noise", {}), "noise", problems)
+    noise = table.get("noise", {})
+    if isinstance(noise, dict) and "use" in noise:
+        built["noise"] = _use("noise", noise, "noise", registry, problems)
+    else:
+        built["noise"] = structure_block(Noise, noise, "noise", problems)
+        problems += noises.contradictions(built["noise"])
     built["train"] = structure_block(Train, table.get("train", {}), "train", problems)
     built["optimizers"] = _optimizers(table.get("optimizer", {}), problems)
-    problems += contradictions(built["train"], built["noise"])
+    problems += contradictions(built["train"])
     if problems:
         raise RecipeError(f"the recipe {name!r} cannot be followed:", problems)
     return Recipe(name=name, registry=registry, **built)

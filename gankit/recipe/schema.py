@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from gankit.errors import PluginError
-from gankit.game.settings import PLAYERS, Noise, Train
+from gankit.game.noise import Noise
+from gankit.game.settings import PLAYERS, Train
 from gankit.limits import Range
 from gankit.plugins.options import Option, options_of
 from gankit.plugins.registry import Registry
@@ -46,7 +47,12 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
         "description": {"type": "string"},
         "plugins": {"type": "array", "items": {"type": "string"}},
         "provenance": {"type": "object"},
-        "noise": options_schema(options_of(Noise)),
+        "noise": {
+            "anyOf": [
+                options_schema(options_of(Noise)),
+                *_choices(registry, "noise"),
+            ]
+        },
         "train": options_schema(options_of(Train)),
         "optimizer": _optimizer_schema(),
     }
@@ -99,6 +105,11 @@ def json_schema(kind: Any) -> dict[str, Any]:
 
 
 def _block_schema(registry: Registry, kind: str) -> dict[str, Any]:
+    choices = _choices(registry, kind)
+    return {"oneOf": choices} if choices else {"type": "object"}
+
+
+def _choices(registry: Registry, kind: str) -> list[dict[str, Any]]:
     choices = []
     entries = registry.entries(kind)
     for entry in entries:
@@ -112,7 +123,7 @@ def _block_schema(registry: Registry, kind: str) -> dict[str, Any]:
         schema["properties"] = {"use": use, **schema["properties"]}
         schema["required"] = ["use", *schema["required"]]
         choices.append(schema)
-    return {"oneOf": choices} if choices else {"type": "object"}
+    return choices
 
 
 def _optimizer_schema() -> dict[str, Any]:

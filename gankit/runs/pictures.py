@@ -1,17 +1,60 @@
-"""Samples as one picture: a grid of images, or a plot of points."""
+"""Samples, and drawing them: a grid of images, or a plot of points."""
 
 from __future__ import annotations
 
 import math
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
+from attrs import frozen
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from gankit.errors import UsageError
+from gankit.runs.folder import cannot_write
+
 _CELL, _CAPTIONED_CELL = 56, 112  # smallest side of one picture in a grid, in px
 _PLOT = 480  # side of a plot of points, in px
+
+
+@frozen(eq=False)
+class Samples:
+    """Generated samples, on the CPU, and the condition of each as text."""
+
+    samples: Tensor  # (N, *sample), in [0, 1] for pictures
+    captions: tuple[str, ...]  # N texts, or none
+
+    def picture(self) -> Image.Image:
+        """Draw them: images as a grid with their captions, 2-D points as a plot.
+
+        Raises:
+            UsageError: samples of such a shape cannot be drawn.
+        """
+        shape = tuple(self.samples.shape[1:])
+        if shape == (2,):
+            return plot(self.samples)
+        if len(shape) == 3 and shape[0] in (1, 3):
+            return grid(self.samples, self.captions)
+        raise UsageError(f"samples of shape {shape} are not images or 2-D points")
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture.
+
+        Raises:
+            RunError: the file cannot be written.
+            UsageError: the samples cannot be drawn, or not in that format.
+        """
+        path, picture = Path(path), self.picture()
+        try:
+            picture.save(path)
+        except ValueError as error:
+            raise UsageError(
+                f"cannot write {str(path)!r}: {error}; try .png"
+            ) from error
+        except OSError as error:
+            raise cannot_write(path, error) from error
 
 
 def grid(samples: Tensor, captions: Sequence[str]) -> Image.Image:

@@ -71,7 +71,7 @@ def prepare(
         sampler=Sampler(
             game.average.network if game.average else assembly.generator,
             assembly.conditioner,
-            game.draw_noise,
+            game.noise,
             data.facts,
             _sample_conditions(assembly.conditioner, data, assembly.train.samples),
             game.device,
@@ -103,9 +103,9 @@ def _place(assembly: Assembly, processes: Processes) -> _Seats:
     exactly = train.shards if train.reduce == "exact" else 0
     shards = cut(train.batch_size, exactly, processes)
     precision = Precision(train.precision, device)
-    for network in (assembly.generator, assembly.discriminator, assembly.conditioner):
-        if isinstance(network, torch.nn.Module):
-            network.to(device).train()
+    for part in assembly.parts().values():
+        if isinstance(part, torch.nn.Module):
+            part.to(device).train()
     return _Seats(device, precision, shards)
 
 

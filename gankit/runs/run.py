@@ -15,7 +15,7 @@ from gankit.compute.processes import ALONE, Processes
 from gankit.data.items import Data
 from gankit.errors import DivergedError, RunError, UsageError
 from gankit.game.assembly import Assembly
-from gankit.game.game import Game
+from gankit.game.game import Game, Update
 from gankit.game.guard import PATIENCE
 from gankit.plugins.hooks import Hooks
 from gankit.runs import checkpoint
@@ -212,7 +212,7 @@ class Run:
             self.hooks.call("gankit_before_run", run=self)
             while self.step < self.total and not self._asked_to_stop():
                 try:
-                    report = self._observe(self.game.play(self.step))
+                    report = self._observe(self.game.play(self.step, self._updated))
                 except DivergedError as error:
                     self._go_back(error)
                     continue
@@ -228,6 +228,9 @@ class Run:
             raise
         finally:
             self.game.feed.close()
+
+    def _updated(self, update: Update) -> None:
+        self.hooks.call("gankit_after_update", run=self, update=update)
 
     def _observe(self, measurements: dict[str, Tensor]) -> Report:
         """Count a step that has been played, and let everybody look at it."""

@@ -3,64 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
-from attrs import frozen
-from PIL import Image
 from torch import Tensor, nn
 
 from gankit.compute.shards import State
 from gankit.errors import UsageError
-from gankit.parts import UNBOUNDED, Conditioner, Facts
+from gankit.game.step import unpacked
+from gankit.parts import UNBOUNDED, Conditioner, Facts, NoiseSource
 from gankit.randomness import generator as counted
 from gankit.randomness import global_stream, seed_global
-from gankit.runs.folder import cannot_write
-from gankit.runs.pictures import grid, plot
-
-if TYPE_CHECKING:
-    from gankit.game.game import NoiseSource
+from gankit.runs.pictures import Samples
 
 _BATCH = 64
-
-
-@frozen(eq=False)
-class Samples:
-    """Generated samples, on the CPU, and the condition of each as text."""
-
-    samples: Tensor  # (N, *sample), in [0, 1] for pictures
-    captions: tuple[str, ...]  # N texts, or none
-
-    def picture(self) -> Image.Image:
-        """Draw them: images as a grid with their captions, 2-D points as a plot.
-
-        Raises:
-            UsageError: samples of such a shape cannot be drawn.
-        """
-        shape = tuple(self.samples.shape[1:])
-        if shape == (2,):
-            return plot(self.samples)
-        if len(shape) == 3 and shape[0] in (1, 3):
-            return grid(self.samples, self.captions)
-        raise UsageError(f"samples of shape {shape} are not images or 2-D points")
-
-    def save(self, path: str | Path) -> None:
-        """Write the picture.
-
-        Raises:
-            RunError: the file cannot be written.
-            UsageError: the samples cannot be drawn, or not in that format.
-        """
-        path, picture = Path(path), self.picture()
-        try:
-            picture.save(path)
-        except ValueError as error:
-            raise UsageError(
-                f"cannot write {str(path)!r}: {error}; try .png"
-            ) from error
-        except OSError as error:
-            raise cannot_write(path, error) from error
 
 
 class Sampler:
@@ -72,7 +27,7 @@ class Sampler:
     Args:
         generator: the network to draw from.
         conditioner: what turns texts into conditions; None for an unconditional run.
-        draw_noise: the run's noise.
+        noise: the run's own.
         facts: what the data set of the run knew.
         conditions: texts to use when none are asked for.
         device: where the networks are.
@@ -83,7 +38,7 @@ class Sampler:
         self,
         generator: nn.Module,
         conditioner: Conditioner | None,
-        draw_noise: NoiseSource,
+        noise: NoiseSource,
         facts: Facts,
         conditions: Sequence[str],
         device: torch.device,
@@ -95,7 +50,7 @@ class Sampler:
         self.conditions = tuple(conditions)
         self.device = device
         self.notes = tuple(notes)
-        self._draw_noise = draw_noise
+        self.noise = noise
         self._changing: list[nn.Module] | None = None  # found when first drawn from
 
     def sample(
@@ -105,6 +60,7 @@ class Sampler:
         label: str | int | None = None,
         text: str | Sequence[str] | None = None,
         seed: int = 0,
+        truncation: float = 0.0,
     ) -> Samples:
         """Draw ``n`` samples.
 
@@ -114,14 +70,33 @@ class Sampler:
             text: caption or captions, for a run that is conditioned on captions; they
                 take turns.
             seed: the same seed gives the same samples.
+            truncation: draw noise within ± this alone; 0 for all of it.
 
         Raises:
-            UsageError: the run does not take such a condition.
+            UsageError: the run does not take such a condition, or its noise cannot be
+                truncated.
         """
         texts = self._texts(label, text)
         captions = tuple(texts[i % len(texts)] for i in range(n)) if texts else ()
-        noise = self._draw_noise(n, counted(self.device, seed, "sample"))
+        rng = counted(self.device, seed, "sample")
+        noise = (
+            self._truncated(n, rng, truncation) if truncation else self.noise(n, rng)
+        )
         return self.generate(noise, captions, seed=seed)
+
+    def _truncated(self, n: int, rng: torch.Generator, limit: float) -> Tensor:
+        drawn = getattr(self.noise, "truncated", None)
+        if limit < 0 or drawn is None:
+            name = type(self.noise).__name__
+            raise UsageError(
+                f"truncation {limit:g}: "
+                + ("give a number above 0" if limit < 0 else f"{name} has no middle")
+            )
+        try:
+            truncated: Tensor = drawn(n, rng, limit)
+        except ValueError as error:
+            raise UsageError(f"truncation {limit:g}: {error}") from error
+        return truncated
 
     @torch.no_grad()
     def generate(
@@ -173,7 +148,7 @@ class Sampler:
                 condition = _condition(self.conditioner, tokens)
                 if told:
                     seed_global(seed, *purpose)
-                made: Tensor = self.generator(noise, condition)
+                made, _ = unpacked(self.generator(noise, condition))
         finally:
             for module in self._changing:
                 module.training = True
@@ -228,7 +203,7 @@ class Sampler:
         """
         texts = self._texts(label, text)
         captions = [texts[row % len(texts)] for row in range(rows)] if texts else []
-        ends = self._draw_noise(2 * rows, counted(self.device, seed, "sample"))
+        ends = self.noise(2 * rows, counted(self.device, seed, "sample"))
         columns = [
             self.generate(
                 torch.lerp(ends[::2], ends[1::2], weight), captions, seed=seed

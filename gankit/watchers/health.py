@@ -19,7 +19,7 @@ import torch
 from attrs import asdict, define, field
 from torch import Tensor
 
-from gankit.game.step import CLEARANCE
+from gankit.game.ranking import CLEARANCE
 from gankit.hookspecs import hookimpl
 from gankit.runs.run import Report, Run
 from gankit.watchers.probe import DIVERSITY, EFFECT, NOISE_EFFECT, Probe

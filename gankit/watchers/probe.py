@@ -54,7 +54,7 @@ class Probe:
             other = self._real_at(data, self._strangers)
             self._real_apart = _paired(self._real_at(data, self._positions), other)
         draws = self._rng("noise", run.game.device)
-        self._noise = run.game.draw_noise(2 * len(self._positions), draws).chunk(2)
+        self._noise = run.game.noise(2 * len(self._positions), draws).chunk(2)
 
     def look(self, run: Run) -> dict[str, float]:
         """Measure what can be: how diverse samples are, and what moves them.

@@ -1,0 +1,244 @@
+"""What does not go together, each said with what would mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from gankit.compute.shards import State
+from gankit.game import noise as noises
+from gankit.game.settings import PLAYERS, Train, contradictions
+from gankit.parts import (
+    UNBOUNDED,
+    Augmentation,
+    Conditioner,
+    Dataset,
+    Facts,
+    Loss,
+    NoiseSource,
+    Shapes,
+)
+from gankit.randomness import global_stream
+
+if TYPE_CHECKING:
+    from gankit.game.assembly import Assembly
+
+_TRIAL = 2  # samples in the pass that checks shapes
+
+
+def misfits_of(assembly: Assembly) -> list[str]:
+    """Say what of an assembly cannot be; its networks are tried where they are."""
+    a = assembly
+    problems = contradictions(a.train)
+    if isinstance(a.noise, noises.Noise):
+        problems += noises.contradictions(a.noise)
+    problems += misfits(a.dataset, a.conditioner, a.loss, a.train)
+    problems += augmentation_misfits(a.augmentations, a.dataset.facts)
+    problems += _ownerless(a)
+    if problems:
+        return problems
+    shapes = shapes_of(a.dataset.facts, a.noise, a.conditioner)
+    # a pass in training mode leaves its trace in batch norms
+    put_back = State((a.generator, a.discriminator), ()).keep()
+    with global_stream(torch.device("cpu"), 0, "trial"):
+        problems = network_misfits(
+            a.generator, a.discriminator, shapes, a.dataset.facts
+        )
+    put_back()
+    return problems
+
+
+def _ownerless(assembly: Assembly) -> list[str]:
+    """Say which parts learn with no player, or belong to none that there is."""
+    problems = []
+    for place, part in assembly.parts().items():
+        name = f"{place} {type(part).__name__}"
+        for member in ("learns_with", "player"):
+            said = getattr(part, member, PLAYERS[0])
+            if said not in PLAYERS:
+                problems.append(
+                    f"{name}: {member} is {said!r}; its author has to name "
+                    f"{' or '.join(map(repr, PLAYERS))}"
+                )
+        if place in (*PLAYERS, "conditioner") or not isinstance(part, nn.Module):
+            continue
+        learning = [key for key, p in part.named_parameters() if p.requires_grad]
+        if learning and not hasattr(part, "learns_with"):
+            problems.append(
+                f"{name}: it has parameters that learn, as {learning[0]}, and names no "
+                "player with which; its author has to set learns_with to 'generator' "
+                "or 'discriminator', or requires_grad to False"
+            )
+    return problems
+
+
+def shapes_of(
+    facts: Facts, noise: NoiseSource, conditioner: Conditioner | None
+) -> Shapes:
+    """Return the sizes that the networks must fit."""
+    size = conditioner.size if conditioner is not None else 0
+    return Shapes(facts.sample_shape, noise.size, size)
+
+
+def misfits(
+    dataset: Dataset, conditioner: Conditioner | None, loss: Loss, train: Train
+) -> list[str]:
+    """Say what of these cannot be, and what would mend it."""
+    problems = []
+    facts = dataset.facts
+    if not len(dataset):
+        problems.append("the data set is empty; give it items, or choose another one")
+    elif train.batch_size > len(dataset):
+        problems.append(
+            f"train.batch_size: {train.batch_size} is more than the {len(dataset)} "
+            f"items of the data set; set it to {len(dataset)} or less"
+        )
+    name = type(loss).__name__
+    if conditioner is None and (
+        _flag(loss, "needs_condition") or _flag(loss, "needs_mismatch")
+    ):
+        problems.append(
+            f"the loss {name} compares conditions, and there is no conditioner; "
+            "set conditioner.use, or choose another loss"
+        )
+    if (
+        _flag(loss, "needs_mismatch")
+        and facts.classes is not None
+        and len(facts.classes) < 2
+    ):
+        problems.append(
+            f"the loss {name} needs conditions of another class, and the data set has "
+            f"one class, {facts.classes[0]!r}; give it a second, or choose another loss"
+        )
+    if conditioner is not None:
+        problems += _unknown_to(facts, conditioner)
+    return problems
+
+
+def _unknown_to(facts: Facts, conditioner: Conditioner) -> list[str]:
+    name = type(conditioner).__name__
+    if conditioner.reads == "captions" and not facts.captioned:
+        return [
+            f"the conditioner {name} reads captions, and the data set has none; use a "
+            "captioned data set, or a conditioner that reads labels"
+        ]
+    if conditioner.reads == "label" and facts.classes is None:
+        return [
+            f"the conditioner {name} reads labels, and the data set has none; use a "
+            "labelled data set, or a conditioner that reads captions"
+        ]
+    return []
+
+
+def _flag(loss: Loss, name: str) -> bool:
+    return bool(getattr(loss, name, False))
+
+
+def augmentation_misfits(
+    augmentations: Sequence[Augmentation], facts: Facts
+) -> list[str]:
+    """Let each change samples, and say what one refuses."""
+    problems = []
+    for i, augmentation in enumerate(augmentations):
+        try:
+            augmentation(torch.zeros(_TRIAL, *facts.sample_shape), torch.Generator())
+        except ValueError as error:
+            problems.append(f"augmentations.{i}: {error}")
+    return problems
+
+
+def network_misfits(
+    generator: nn.Module, discriminator: nn.Module, shapes: Shapes, facts: Facts
+) -> list[str]:
+    """Pass two samples through both networks, on no memory if they are on ``meta``."""
+    problems = _range_misfits(generator, facts)
+    condition = (
+        torch.zeros(_TRIAL, shapes.condition, device=_device_of(generator))
+        if shapes.condition
+        else None
+    )
+    noise = torch.zeros(_TRIAL, shapes.noise, device=_device_of(generator))
+    problems += _shape_misfit(
+        "generator", lambda: generator(noise, condition), (_TRIAL, *shapes.sample)
+    )
+    samples = torch.zeros(_TRIAL, *shapes.sample, device=_device_of(discriminator))
+    declared = getattr(discriminator, "logits_shape", ())
+    problems += _shape_misfit(
+        "discriminator", lambda: discriminator(samples, condition), (_TRIAL, *declared)
+    )
+    return problems
+
+
+def _range_misfits(generator: nn.Module, facts: Facts) -> list[str]:
+    made = getattr(generator, "output_range", None)
+    if made is None:
+        return [
+            f"the generator {type(generator).__name__} does not declare its "
+            "output_range; its author has to, as (-1.0, 1.0) or gankit.UNBOUNDED"
+        ]
+    wanted = facts.sample_range
+    if wanted is None or made == UNBOUNDED or tuple(made) == tuple(wanted):
+        return []
+    return [
+        f"the generator {type(generator).__name__} gives values {_range(made)}, and "
+        f"the data set has values {_range(wanted)}; choose a generator, or an "
+        "option of it, with the data's range or with none"
+    ]
+
+
+def _range(limits: tuple[float, float]) -> str:
+    low, high = limits
+    return "without bounds" if limits == UNBOUNDED else f"in [{low:g}, {high:g}]"
+
+
+def _shape_misfit(
+    role: str, call: Callable[[], Any], wanted: tuple[int, ...]
+) -> list[str]:
+    try:
+        with torch.no_grad():
+            output = call()
+    except NotImplementedError:
+        return []  # an operation without a meta kernel: the first step will tell
+    except (RuntimeError, ValueError, TypeError) as error:
+        if "meta" in str(error):
+            return []
+        return [f"the {role} cannot take its input: {' '.join(str(error).split())}"]
+    return [f"the {role} gives {said}" for said in _misformed(output, wanted)]
+
+
+def _misformed(output: Any, wanted: tuple[int, ...]) -> list[str]:
+    """Say what is wrong with what a network gives for a batch of two."""
+    form = f"a tensor of the shape {wanted}, or that and extras by name"
+    pair = isinstance(output, tuple) and len(output) == 2
+    tensor, extras = output if pair else (output, {})
+    if not isinstance(tensor, torch.Tensor) or not isinstance(extras, Mapping):
+        return [f"{_sort_of(output)} for a batch of {_TRIAL}, not {form}"]
+    if not tensor.is_floating_point():
+        return [f"{tensor.dtype} numbers; its author has to give floating-point ones"]
+    if tuple(tensor.shape) != wanted:
+        return [
+            f"the shape {tuple(tensor.shape)} for a batch of {_TRIAL}, not {wanted}"
+        ]
+    return [
+        f"the extra {name!r} as {_sort_of(extra)}; extras are tensors by name, each of "
+        f"a batch of {_TRIAL} here"
+        for name, extra in extras.items()
+        if not (isinstance(name, str) and isinstance(extra, torch.Tensor))
+        or extra.shape[:1] != (_TRIAL,)
+    ]
+
+
+def _sort_of(thing: Any) -> str:
+    if isinstance(thing, torch.Tensor):
+        return f"a tensor of the shape {tuple(thing.shape)}"
+    if isinstance(thing, tuple):
+        return f"a tuple ({', '.join(type(part).__name__ for part in thing)})"
+    return repr(thing)
+
+
+def _device_of(network: nn.Module) -> torch.device:
+    tensor = next((t for t in network.parameters()), None)
+    return tensor.device if tensor is not None else torch.device("cpu")
