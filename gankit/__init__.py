@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gankit.recipe.recipe import Recipe, read_recipe
     from gankit.runs.pictures import Samples
     from gankit.runs.run import Report, Run, RunWarning
-from gankit.runs.sampling import Sampler
+    from gankit.runs.sampling import Sampler
 
 __version__ = "0.1.0"
 

@@ -171,8 +171,8 @@ MISFITS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "generator's tuple": (
         {"generator": _generator(lambda made: (made, made))},
-        "the generator gives a tuple (Tensor, Tensor) for a batch of 2, not a tensor of "
-        "the shape (2, 2), or that and extras by name",
+        "the generator gives a tuple (Tensor, Tensor) for a batch of 2, not a tensor "
+        "of the shape (2, 2), or that and extras by name",
     ),
     "discriminator's shape": (
         {"discriminator": _judge(lambda logits: logits[:, None])},
