@@ -53,6 +53,7 @@ class Sampler:
         self.noise = noise
         self._changing: list[nn.Module] | None = None  # found when first drawn from
 
+    @torch.no_grad()
     def sample(
         self,
         n: int = 64,
@@ -178,6 +179,7 @@ class Sampler:
         put_back()
         return changed
 
+    @torch.no_grad()
     def interpolate(
         self,
         *,

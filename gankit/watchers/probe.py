@@ -53,8 +53,6 @@ class Probe:
         if self._strangers is not None:
             other = self._real_at(data, self._strangers)
             self._real_apart = _paired(self._real_at(data, self._positions), other)
-        draws = self._rng("noise", run.game.device)
-        self._noise = run.game.noise(2 * len(self._positions), draws).chunk(2)
 
     def look(self, run: Run) -> dict[str, float]:
         """Measure what can be: how diverse samples are, and what moves them.
@@ -83,13 +81,17 @@ class Probe:
             found[EFFECT] = _ratio(_paired(made, other), whole)
         return {name: value for name, value in found.items() if math.isfinite(value)}
 
+    @torch.no_grad()
     def _generate(self, run: Run, positions: Tensor, draw: int) -> Tensor:
         """Sample with the conditions at positions and one of two noises, (B, d)."""
+        # drawn anew at each look, from the same stream: noise may learn
+        draws = self._rng("noise", run.game.device)
+        noise = run.game.noise(2 * len(positions), draws).chunk(2)[draw]
         tokens = run.data.tokens_at(positions)
         # what a generator draws itself goes with the noise; what a conditioner draws,
         # as which of an item's captions is read, does not
         drawn = run.sampler.draw(
-            self._noise[draw],
+            noise,
             tokens,
             self._seed,
             *("health", "global", draw),

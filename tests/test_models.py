@@ -1,0 +1,303 @@
+"""Well-known models as small plugins of strangers, trained, resumed and sampled.
+
+Each is a file in tests/models, which uses what the documents name and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from attrs import field, frozen
+from torch import Tensor
+
+import gankit
+from gankit import Run
+from gankit.cli import run as cli
+from sites import forget_modules_of
+from tiny import metrics, write
+
+MODELS = Path(__file__).parent / "models"
+
+POINTS: dict[str, Any] = {
+    "dataset": {"use": "gaussians", "samples": 40, "modes": 4},
+    "noise": {"size": 2},
+    "generator": {"use": "mlp", "hidden": [8], "output": "linear"},
+    "discriminator": {"use": "mlp", "hidden": [8]},
+    "loss": {"use": "hinge"},
+    "train": {
+        "steps": 6,
+        "batch_size": 8,
+        "device": "cpu",
+        "reduce": "exact",
+        "ema": 20,
+        "log_every": 1,
+        "sample_every": 3,
+        "samples": 4,
+        "checkpoint_every": 2,
+    },
+}
+PICTURES: dict[str, Any] = {
+    **POINTS,
+    "dataset": {"use": "shapes", "items": 24, "size": 16},
+    "generator": {"use": "dcgan", "width": 2},
+}
+
+
+@frozen
+class Model:
+    """A file of tests/models, and the recipe of one of its models."""
+
+    file: str
+    table: dict[str, Any] = field(factory=dict)
+    base: dict[str, Any] = field(default=POINTS)
+    train: dict[str, Any] = field(factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The plugin file."""
+        return str(MODELS / f"{self.file}.py")
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The whole recipe."""
+        return {
+            **self.base,
+            **self.table,
+            "train": {**self.base["train"], **self.train},
+            "plugins": [self.path],
+        }
+
+
+CASES = {
+    "PatchGAN": Model("patches", {"discriminator": {"use": "patches"}}, PICTURES),
+    "two scales": Model("patches", {"discriminator": {"use": "two-scales"}}, PICTURES),
+    "feature matching": Model(
+        "features",
+        {"discriminator": {"use": "featured"}, "loss": {"use": "feature-matching"}},
+    ),
+    "BiGAN": Model(
+        "bigan", {"discriminator": {"use": "joint"}, "loss": {"use": "bigan"}}
+    ),
+    "InfoGAN": Model(
+        "infogan",
+        {
+            "noise": {"use": "coded"},
+            "discriminator": {"use": "featured"},
+            "loss": {"use": "infogan"},
+        },
+    ),
+    "mode seeking": Model("seeking", {"penalties": [{"use": "mode-seeking"}]}),
+    "a mixture that learns": Model("noises", {"noise": {"use": "mixture"}}),
+    "truncated noise": Model("noises", {"noise": {"use": "truncated"}}),
+    "style mixing": Model("noises", {"noise": {"use": "mixed"}}),
+    "clipped WGAN": Model(
+        "clipped",
+        {"loss": {"use": "wasserstein"}},
+        train={"discriminator_updates": 5},
+    ),
+    "a change of stage": Model("staged", {"generator": {"use": "growing"}}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    yield
+    forget_modules_of(MODELS)
+
+
+def _weights(out: Path, step: int = 6) -> bytes:
+    return (out / f"checkpoints/{step:08d}/weights.safetensors").read_bytes()
+
+
+def _state(out: Path, step: int = 6) -> bytes:
+    return (out / f"checkpoints/{step:08d}/state.pt").read_bytes()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_model_trains_resumes_to_the_bit_and_is_sampled(
+    case: str, tmp_path: Path
+) -> None:
+    """Stopped after half of its steps, it ends where it would have without a stop."""
+    recipe = CASES[case].recipe
+    whole = gankit.train(recipe, out=tmp_path / "whole")
+    assert all(line["AUC"] is not None for line in _steps(tmp_path / "whole"))
+    with gankit.starting(recipe, out=tmp_path / "half") as half:
+        for report in half.steps():
+            if report.step == 3:
+                break
+    gankit.resume(tmp_path / "half")
+    assert _weights(tmp_path / "half") == _weights(tmp_path / "whole")
+    assert _state(tmp_path / "half") == _state(tmp_path / "whole")
+    again = gankit.load(tmp_path / "half").sample(5, seed=1).samples
+    assert torch.equal(again, whole.sampler.sample(5, seed=1).samples)
+    assert again.isfinite().all()
+
+
+def _steps(out: Path) -> list[dict[str, Any]]:
+    return [line for line in metrics(out) if "warning" not in line]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_model_is_the_same_in_two_processes(case: str, tmp_path: Path) -> None:
+    """To the bit, as ``exact`` promises for parts of any author."""
+    model = CASES[case]
+    gankit.train(model.recipe, out=tmp_path / "one")
+    _in_two_processes(write(tmp_path, model.recipe), tmp_path / "two")
+    assert _weights(tmp_path / "two") == _weights(tmp_path / "one")
+
+
+def _in_two_processes(recipe: str, out: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "OMP_NUM_THREADS": "1",
+    }
+    words = [sys.executable, "-m", "gankit", "train", recipe, "--out", str(out)]
+    both = [
+        subprocess.Popen(
+            words,
+            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+
+
+# what these models show of the contracts
+
+
+def _train(case: str, out: Path) -> Run:
+    return gankit.train(CASES[case].recipe, out=out)
+
+
+def test_what_a_loss_brings_learns_with_the_player_that_it_names(
+    tmp_path: Path,
+) -> None:
+    """BiGAN's encoder moves, in the generator's rounds alone, and is saved."""
+    recipe = CASES["BiGAN"].recipe
+    moved: dict[str, set[bool]] = {"generator": set(), "discriminator": set()}
+    before: list[Tensor] = []
+
+    class Watch:
+        @gankit.hookimpl
+        def gankit_before_run(self, run: Run) -> None:
+            """Remember the encoder."""
+            before.append(run.assembly.loss.encoder.weight.detach().clone())
+
+        @gankit.hookimpl
+        def gankit_after_update(self, run: Run, update: gankit.Update) -> None:
+            """See whether it has moved."""
+            now = run.assembly.loss.encoder.weight.detach().clone()
+            (player,) = update.players
+            moved[player].add(not torch.equal(now, before[-1]))
+            before.append(now)
+
+    gankit.train(recipe, out=tmp_path / "run", watchers={"watch": Watch()})
+    assert moved == {"generator": {True}, "discriminator": {False}}
+
+
+def test_a_penalty_on_the_generator_has_an_effect(tmp_path: Path) -> None:
+    """With a weight of 0 the generator ends elsewhere, from the same start."""
+    with_it = CASES["mode seeking"].recipe
+    without = {**with_it, "penalties": [{"use": "mode-seeking", "weight": 0.0}]}
+    for name, recipe in {"with": with_it, "without": without}.items():
+        gankit.train(recipe, out=tmp_path / name)
+    assert _weights(tmp_path / "with") != _weights(tmp_path / "without")
+    first = [_steps(tmp_path / name)[0] for name in ("with", "without")]
+    assert first[0]["loss/discriminator"] == first[1]["loss/discriminator"]
+    assert first[0]["loss/generator"] != first[1]["loss/generator"]
+
+
+def test_weights_are_clipped_after_each_of_five_updates(tmp_path: Path) -> None:
+    """No weight of the critic is ever beyond the limit when it is looked at."""
+    run = _train("clipped WGAN", tmp_path / "run")
+    weights = run.game.discriminator.parameters
+    assert max(float(w.detach().abs().max()) for w in weights) == pytest.approx(0.05)
+
+
+def test_an_option_that_is_held_stays_so_under_a_schedule_and_after_a_stop(
+    tmp_path: Path,
+) -> None:
+    """Until it is released, when the schedule has it again."""
+    schedule = {"lr": {"use": "exponential", "factor": 0.5}}
+    recipe = CASES["a change of stage"].recipe
+    recipe["optimizer"] = {"lr": 0.01, "schedule": schedule}
+    seen: list[float] = []
+    with gankit.starting(recipe, out=tmp_path / "run") as run:
+        for report in run.steps():
+            seen.append(run.game.generator.optimizer.param_groups[0]["lr"])
+            if report.step == 3:
+                break
+    with gankit.resuming(tmp_path / "run") as run:
+        for report in run.steps():
+            seen.append(run.game.generator.optimizer.param_groups[0]["lr"])
+            if report.step == 5:
+                run.game.generator.release("lr")
+    # the schedule's value is set before an update, with the steps that were done
+    assert seen == [0.01, 1e-4, 1e-4, 1e-4, 1e-4, 0.01 * 0.5**5]
+
+
+def test_a_warm_start_begins_with_another_run_s_generator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its samples before the first step are those of that run's end."""
+    gankit.train(POINTS, out=tmp_path / "first")
+    monkeypatch.setenv("WARM_START", str(tmp_path / "first"))
+    recipe = {**POINTS, "plugins": [str(MODELS / "warm.py")]}
+    wanted = gankit.load(tmp_path / "first").sample(5).samples
+    seen: list[Tensor] = []
+
+    class Watch:
+        @gankit.hookimpl(trylast=True)
+        def gankit_before_run(self, run: Run) -> None:
+            """Draw before the first step."""
+            seen.append(run.sampler.sample(5).samples)
+
+    gankit.train(recipe, out=tmp_path / "second", watchers={"watch": Watch()})
+    assert torch.equal(seen[0], wanted)
+
+
+def _noise_of(sampler: gankit.Sampler, truncation: float) -> Tensor:
+    """Return what the generator is given."""
+    given: list[Tensor] = []
+    hook = sampler.generator.register_forward_hook(
+        lambda module, inputs, output: given.append(inputs[0])
+    )
+    sampler.sample(2000, truncation=truncation)
+    hook.remove()
+    return torch.cat(given)[-2000:]
+
+
+def test_samples_may_be_drawn_near_the_middle_of_the_noise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By a part's own rule, or by the core's for normal noise; never in silence."""
+    for case in ("truncated noise", "style mixing", "PatchGAN"):
+        _train(case, tmp_path / case)
+    for case in ("truncated noise", "PatchGAN"):
+        sampler = gankit.load(tmp_path / case)
+        middle, whole = (_noise_of(sampler, truncation) for truncation in (0.3, 0.0))
+        assert float(middle.abs().max()) <= 0.3
+        # uniform but for a hundredth: of normal numbers so near the mean the density
+        # hardly falls, so that their variance is a third of the limit's square
+        assert float(middle.var()) == pytest.approx(0.03, rel=0.1)
+        assert float(whole.abs().max()) > 0.3
+    where = ["sample", str(tmp_path / "style mixing"), "--truncation", "0.3"]
+    assert cli(where) == 2
+    assert "truncation 0.3: Mixed has no middle" in capsys.readouterr().err
