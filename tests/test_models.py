@@ -5,10 +5,7 @@ Each is a file in tests/models, which uses what the documents name and nothing e
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from gankit import Run
 from gankit.cli import run as cli
 from sites import forget_modules_of
 from tiny import metrics, write
+from zygote import Zygote
 
 MODELS = Path(__file__).parent / "models"
 
@@ -145,38 +143,32 @@ def _steps(out: Path) -> list[dict[str, Any]]:
     return [line for line in metrics(out) if "warning" not in line]
 
 
+@pytest.fixture(scope="module")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    """Give what forks a process in which everything is imported already."""
+    with Zygote(tmp_path_factory.mktemp("zygote")) as made:
+        yield made
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_a_model_is_the_same_in_two_processes(case: str, tmp_path: Path) -> None:
+def test_a_model_is_the_same_in_two_processes(
+    case: str, tmp_path: Path, zygote: Zygote
+) -> None:
     """To the bit, as ``exact`` promises for parts of any author."""
-    model = CASES[case]
-    gankit.train(model.recipe, out=tmp_path / "one")
-    _in_two_processes(write(tmp_path, model.recipe), tmp_path / "two")
-    assert _weights(tmp_path / "two") == _weights(tmp_path / "one")
-
-
-def _in_two_processes(recipe: str, out: Path) -> None:
+    recipe = CASES[case].recipe
+    gankit.train(recipe, out=tmp_path / "one")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "OMP_NUM_THREADS": "1",
-    }
-    words = [sys.executable, "-m", "gankit", "train", recipe, "--out", str(out)]
+        port = str(free.getsockname()[1])
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    words = ["train", write(tmp_path, recipe), "--out", str(tmp_path / "two")]
     both = [
-        subprocess.Popen(
-            words,
-            env={**os.environ, **shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(2)
+        zygote.start(*words, cwd=tmp_path, env={**meeting, "RANK": rank})
+        for rank in ("0", "1")
     ]
-    said = [process.communicate(timeout=120)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    ended = [child.wait() for child in both]
+    assert [end.code for end in ended] == [0, 0], ended[0].said + ended[1].said
+    assert _weights(tmp_path / "two") == _weights(tmp_path / "one")
 
 
 # what these models show of the contracts
