@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+from traceback import extract_tb
 
 
 class GankitError(Exception):
@@ -97,6 +99,18 @@ class HookError(GankitError):
             f"{type(error).__name__}: {error}; run without that plugin with "
             f"--disable-plugin {plugin}, or report it to its author"
         )
+
+
+def told(error: BaseException) -> str:
+    """Return an error of somebody's code in one line: what it is, and where."""
+    frames = extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename]
+    text = " ".join(str(error).split())
+    said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    if not own:
+        return said
+    where = own[-1]
+    return f"{said} (line {where.lineno} of {Path(where.filename).name}, {where.name})"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

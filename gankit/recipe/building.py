@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import nn
 
-from gankit.errors import GankitError, MisfitError
+from gankit.errors import GankitError, MisfitError, told
 from gankit.game.assembly import Assembly, Provenance
 from gankit.game.misfits import (
     augmentation_misfits,
@@ -41,12 +42,13 @@ def assemble(recipe: Recipe) -> Assembly:
     building.problems += augmentation_misfits(augmentations, facts)
     building.check()
     shapes = shapes_of(facts, noise, conditioner)
-    with torch.device("meta"):
+    with suppress(_NoMetaError), torch.device("meta"):
         networks = building.networks(shapes)
         if not building.problems:
             building.problems += network_misfits(*networks, shapes, facts)
     building.check()
     generator, discriminator = building.networks(shapes)
+    building.check()
     return Assembly(
         dataset=dataset,
         generator=generator,
@@ -83,6 +85,10 @@ def assemble_generator(
     return generator, conditioner, noise
 
 
+class _NoMetaError(Exception):
+    """A network that cannot be built without memory, as one that calls ``.item()``."""
+
+
 class _Building:
     """Parts that are being built, and what is wrong with them so far."""
 
@@ -110,6 +116,14 @@ class _Building:
             raise  # a data set's own error says all there is to say
         except ValueError as error:
             self.problems.append(f"{place} {use.entry.part.name!r}: {error}")
+            return None
+        except Exception as error:  # a stranger's code may raise anything
+            if torch.get_default_device().type == "meta":
+                raise _NoMetaError from error
+            self.problems.append(
+                f"{place} {use.entry.name!r}: its constructor raised {told(error)}; "
+                "its author has to mend it"
+            )
             return None
 
     def parts(self, place: str, uses: tuple[Use, ...]) -> list[Any]:
