@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from gankit.recipe.building import assemble
     from gankit.recipe.recipe import Recipe, read_recipe
     from gankit.runs.pictures import Samples
-    from gankit.runs.run import Report, Run, RunWarning
+    from gankit.runs.report import Report, RunWarning
+    from gankit.runs.run import Run
     from gankit.runs.sampling import Sampler
 
 __version__ = "0.1.0"
@@ -76,9 +77,9 @@ _LAZY = {
     "Optimizer": "gankit.game.settings",
     "Player": "gankit.game.players",
     "Recipe": "gankit.recipe.recipe",
-    "Report": "gankit.runs.run",
+    "Report": "gankit.runs.report",
     "Run": "gankit.runs.run",
-    "RunWarning": "gankit.runs.run",
+    "RunWarning": "gankit.runs.report",
     "Sampler": "gankit.runs.sampling",
     "Samples": "gankit.runs.pictures",
     "Step": "gankit.game.step",

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from gankit.game.game import Update
     from gankit.kinds import Command, Kind, Part
     from gankit.runs.pictures import Samples
-    from gankit.runs.run import Report, Run, RunWarning
+    from gankit.runs.report import Report, RunWarning
+    from gankit.runs.run import Run
 
 hookspec = pluggy.HookspecMarker("gankit")
 hookimpl = pluggy.HookimplMarker("gankit")

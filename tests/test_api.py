@@ -17,7 +17,8 @@ from gankit import hookimpl
 from gankit.errors import HookError, PluginError, RunError, UsageError
 from gankit.game.assembly import Provenance
 from gankit.runs.pictures import Samples
-from gankit.runs.run import Report, Run
+from gankit.runs.report import Report
+from gankit.runs.run import Run
 from tiny import LABELLED, metrics
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import gankit
 from games import Judge, Labels, Linear, Logistic, Numbers, make_assembly, make_run
 from gankit.errors import DataError, MisfitError, UsageError
-from gankit.game.assembly import Assembly
+from gankit.game.misfits import network_misfits
 from gankit.parts import Facts, Item, Shapes
 from gankit.recipe.building import assemble
 from gankit.recipe.recipe import read_recipe
@@ -224,7 +224,8 @@ def test_a_network_that_cannot_be_tried_on_no_memory_is_tried_by_the_first_step(
                 raise NotImplementedError("no such kernel")
             return super().forward(noise, condition)
 
-    assert isinstance(make_assembly(generator=Meta(SHAPES).to("meta")), Assembly)
+    networks = Meta(SHAPES).to("meta"), Judge(SHAPES).to("meta")
+    assert network_misfits(*networks, SHAPES, Numbers().facts) == []
 
 
 def test_data_that_cannot_be_read_may_leave_too_few() -> None:

@@ -49,6 +49,7 @@ def test_alternating_order_plays_k_discriminator_rounds_then_the_generator() -> 
     """Algorithm 1 of Goodfellow et al. 2014 with k = 3, and nobody else's gradients."""
     seen: list[tuple[str, bool, bool]] = []
     run = make_run(loss=_Spy(seen), train={"discriminator_updates": 3})
+    seen.clear()  # of the trial at assembly
     run.game.play(0)
     judge = ("discriminator", False, False)  # the fakes carry no gradient
     assert seen == [judge, judge, judge, ("generator", True, True)]
@@ -70,6 +71,8 @@ def test_simultaneous_order_scores_both_players_in_one_pass() -> None:
             return _Spy(seen).generator(step)
 
     run = make_run(loss=Keep(), train={"order": "simultaneous"})
+    fakes.clear()  # of the trial at assembly
+    seen.clear()
     run.game.play(0)
     assert [name for name, *_ in seen] == ["discriminator", "generator"]
     assert fakes[0] is fakes[1]
@@ -129,10 +132,11 @@ def test_the_discriminators_update_leaves_the_generator_alone() -> None:
             return Logistic().discriminator(step)
 
         def generator(self, step: Any) -> Tensor:
-            snapshots.append(dict(run.game.generator.network.named_parameters()))
+            snapshots.append(dict(generator.named_parameters()))
             return Logistic().generator(step)
 
-    run = make_run(loss=Snap())
+    generator = Linear(Shapes((2,), 3))
+    run = make_run(loss=Snap(), generator=generator)
     before = {k: v.clone() for k, v in run.game.generator.network.named_parameters()}
     judge = _state(run.game.discriminator.network)
     run.game.play(0)
@@ -211,7 +215,7 @@ def test_not_even_to_one_that_gives_its_own_parameter() -> None:
             self.bare = nn.Parameter(torch.ones(8, 3))
 
         def forward(self, tokens: Tensor) -> Tensor:
-            return self.bare
+            return self.bare[: len(tokens)]
 
     asked: list[bool] = []
 
@@ -220,14 +224,15 @@ def test_not_even_to_one_that_gives_its_own_parameter() -> None:
         def discriminator(self, step: Any) -> Tensor:
             fake = step.generate(step.noise, step.condition)
             (reached,) = torch.autograd.grad(
-                fake.sum(), run.game.conditioner.bare, allow_unused=True
+                fake.sum(), conditioner.bare, allow_unused=True
             )
             asked.append(reached is not None)
             return Logistic.discriminator(self, step)
 
-    run = make_run(conditioner=Bare(), loss=Watching(), train={"order": "simultaneous"})
-    run.game.play(0)
-    assert asked == [False]
+    conditioner = Bare()
+    train = {"order": "simultaneous"}
+    make_run(conditioner=conditioner, loss=Watching(), train=train).game.play(0)
+    assert asked == [False, False]  # at the trial too
 
 
 def test_a_loss_may_differentiate_the_generator_by_a_condition() -> None:
@@ -243,7 +248,7 @@ def test_a_loss_may_differentiate_the_generator_by_a_condition() -> None:
             return Logistic.generator(self, step)
 
     make_run(conditioner=Labels(), loss=Sloped()).game.play(0)
-    assert slopes[0].shape == (8, 3)
+    assert slopes[-1].shape == (8, 3)
 
 
 @frozen
@@ -559,8 +564,8 @@ def test_a_loss_that_is_no_scalar_is_refused() -> None:
         def generator(self, step: Any) -> Tensor:
             return softplus(-step.fake_logits).mean()
 
-    with pytest.raises(ValueError, match=r"Unreduced.*\(8,\).*mean"):
-        make_run(loss=Unreduced()).game.play(0)
+    with pytest.raises(ValueError, match=r"Unreduced.*\(4,\).*mean"):
+        make_run(loss=Unreduced())
 
 
 def test_augmentations_touch_everything_that_is_judged_and_nothing_else() -> None:

@@ -15,7 +15,8 @@ from games import Judge, Logistic, make_run
 from gankit import hookimpl
 from gankit.cli import run as gankit
 from gankit.parts import UNBOUNDED, Facts, Item, Shapes
-from gankit.runs.run import Report, Run, RunWarning
+from gankit.runs.report import Report, RunWarning
+from gankit.runs.run import Run
 from gankit.watchers.health import (
     COLLAPSE,
     IGNORED,

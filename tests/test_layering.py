@@ -99,7 +99,7 @@ ROOMS = (
     ("compute", "plugins"),
     ("hookspecs",),
     ("parts",),
-    ("kinds", "limits", "randomness", "errors"),
+    ("kinds", "limits", "members", "randomness", "errors"),
 )
 # arrows that point up, of types alone
 UPWARD = {

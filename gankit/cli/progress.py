@@ -17,7 +17,8 @@ from rich.table import Column
 
 from gankit.game.ranking import AUC
 from gankit.hookspecs import hookimpl
-from gankit.runs.run import Report, Run, RunWarning
+from gankit.runs.report import Report, RunWarning
+from gankit.runs.run import Run
 
 _SHOWN = {
     "loss/discriminator": "D",

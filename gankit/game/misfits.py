@@ -11,6 +11,8 @@ from torch import nn
 from gankit.compute.shards import State
 from gankit.game import noise as noises
 from gankit.game.settings import PLAYERS, Train, contradictions
+from gankit.game.trial import problems_of_play
+from gankit.members import STATE, missing, misspelled
 from gankit.parts import (
     UNBOUNDED,
     Augmentation,
@@ -26,12 +28,15 @@ from gankit.randomness import global_stream
 if TYPE_CHECKING:
     from gankit.game.assembly import Assembly
 
+_KINDS = {"penalties": "penalty", "augmentations": "augmentation"}
 _TRIAL = 2  # samples in the pass that checks shapes
 
 
 def misfits_of(assembly: Assembly) -> list[str]:
     """Say what of an assembly cannot be; its networks are tried where they are."""
     a = assembly
+    if problems := _of_members(a):
+        return problems
     problems = contradictions(a.train)
     if isinstance(a.noise, noises.Noise):
         problems += noises.contradictions(a.noise)
@@ -48,6 +53,29 @@ def misfits_of(assembly: Assembly) -> list[str]:
             a.generator, a.discriminator, shapes, a.dataset.facts
         )
     put_back()
+    return problems or problems_of_play(a)
+
+
+def _of_members(assembly: Assembly) -> list[str]:
+    """Say which members parts lack, and which are nearly ones that gankit knows."""
+    problems = []
+    everything = {"dataset": assembly.dataset, **assembly.parts()}
+    for place, part in everything.items():
+        kind = _KINDS.get(place.partition(".")[0], place)
+        name = f"{place} {type(part).__name__}"
+        problems += [
+            f"{name}: it has no {lacking}, which each {kind} has; its author has to "
+            "add it"
+            if lacking not in STATE
+            else f"{name}: it has one of {' and '.join(STATE)}; its author has to add "
+            f"{lacking}"
+            for lacking in missing(kind, part)
+        ]
+        problems += [
+            f"{name}: it has {near}, which gankit does not know, and no {meant}; its "
+            f"author has to call it {meant}, or begin its name with an underscore"
+            for near, meant in misspelled(kind, part)
+        ]
     return problems
 
 

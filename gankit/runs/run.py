@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 from torch import Tensor
 
 from gankit.compute.processes import ALONE, Processes
@@ -20,41 +19,13 @@ from gankit.game.guard import PATIENCE
 from gankit.plugins.hooks import Hooks
 from gankit.runs import checkpoint
 from gankit.runs.checkpoint import Checkpoint
+from gankit.runs.report import Report, RunWarning
 from gankit.runs.restoring import restore
 from gankit.runs.sampling import Sampler
 
 _ADVICE = (
     "a lower optimizer.lr, optimizer.clip=1.0 or train.precision=fp32 usually helps"
 )
-
-
-@frozen(eq=False)
-class Report:
-    """What one step measured; reading the values waits for the device.
-
-    With many processes, these are means over all of them.
-    """
-
-    step: int  # steps done, from 1
-    measurements: dict[str, Tensor]
-
-    def values(self) -> dict[str, float]:
-        """Return the measurements as numbers."""
-        return {name: float(value) for name, value in self.measurements.items()}
-
-    def as_json(self) -> dict[str, float | None]:
-        """Return the step and its numbers; None for what is not finite, as in JSON."""
-        finite = {k: v if math.isfinite(v) else None for k, v in self.values().items()}
-        return {"step": self.step, **finite}
-
-
-@frozen
-class RunWarning:
-    """Something about a run that its user should know, said once."""
-
-    kind: str  # "not finite", "collapse", …
-    step: int
-    text: str  # what was seen, since when, and what usually helps
 
 
 @define(eq=False)

@@ -21,7 +21,8 @@ from torch import Tensor
 
 from gankit.game.ranking import CLEARANCE
 from gankit.hookspecs import hookimpl
-from gankit.runs.run import Report, Run
+from gankit.runs.report import Report
+from gankit.runs.run import Run
 from gankit.watchers.probe import DIVERSITY, EFFECT, NOISE_EFFECT, Probe
 
 NAME = "gankit.health"

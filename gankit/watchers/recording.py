@@ -20,8 +20,9 @@ from gankit.hookspecs import hookimpl
 from gankit.runs import checkpoint
 from gankit.runs.folder import cannot_write, clean, write_whole
 from gankit.runs.pictures import Samples
+from gankit.runs.report import Report, RunWarning
 from gankit.runs.restoring import BEST
-from gankit.runs.run import Report, Run, RunWarning
+from gankit.runs.run import Run
 from gankit.watchers.health import NAME as HEALTH
 from gankit.watchers.health import Health
 from gankit.watchers.tensorboard import TensorBoard

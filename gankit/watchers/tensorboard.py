@@ -10,7 +10,8 @@ from typing import Any
 from gankit.hookspecs import hookimpl
 from gankit.runs.folder import cannot_write
 from gankit.runs.pictures import Samples
-from gankit.runs.run import Report, Run
+from gankit.runs.report import Report
+from gankit.runs.run import Run
 
 
 class TensorBoard:
