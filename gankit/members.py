@@ -13,14 +13,14 @@ from typing import Any
 STATE = ("state_dict", "load_state_dict")
 
 REQUIRED: dict[str, tuple[str, ...]] = {
-    "dataset": ("facts",),
+    "dataset": ("facts", "__len__", "__getitem__"),
     "generator": ("output_range",),
     "discriminator": (),
     "loss": ("discriminator", "generator"),
-    "penalty": ("weight", "every"),
-    "conditioner": ("reads", "size", "tokens", "parse"),
-    "augmentation": (),
-    "noise": ("size",),
+    "penalty": ("weight", "every", "__call__"),
+    "conditioner": ("reads", "size", "tokens", "parse", "__call__"),
+    "augmentation": ("__call__",),
+    "noise": ("size", "__call__"),
 }
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "dataset": ("transform", "annotation", "skipped"),

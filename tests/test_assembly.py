@@ -149,8 +149,8 @@ MISFITS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "undeclared range": (
         {"generator": _generator(lambda made: made, output_range=None)},
-        "the generator Changed does not declare its output_range; its author has to, "
-        "as (-1.0, 1.0) or gankit.UNBOUNDED",
+        "generator Changed: output_range is None; its author has to make it a lowest "
+        "and a highest value, as (-1.0, 1.0), or gankit.UNBOUNDED",
     ),
     "range": (
         {

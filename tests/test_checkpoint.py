@@ -336,6 +336,9 @@ class Counting(Logistic):
         """Return it."""
         return {"count": 1}
 
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Take it."""
+
 
 OTHERS: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "more weights": (

@@ -122,12 +122,15 @@ def test_an_inherited_constructor_is_documented_where_it_is_written() -> None:
     assert options_of(Documented, given=1)[0].help == "letters read."
 
 
-def test_what_has_no_docstring_and_no_annotations_still_has_options() -> None:
-    """Ten lines of a beginner are a part too."""
+def test_an_option_without_a_type_is_refused_with_the_line_to_write() -> None:
+    """Nothing given to it could be checked; a docstring it need not have."""
 
     def loss(scale=2.0): ...  # type: ignore[no-untyped-def]
+    def typed(scale: float = 2.0) -> None: ...
 
-    assert options_of(loss) == (Option("scale", Any, 2.0, ""),)
+    assert options_of(typed) == (Option("scale", float, 2.0, ""),)
+    with pytest.raises(PluginError, match=r"'scale' of .*loss has no type; .*: float$"):
+        options_of(loss)
 
 
 @pytest.mark.parametrize("kind", ["positional", "keyword"])

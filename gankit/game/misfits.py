@@ -10,9 +10,9 @@ from torch import nn
 
 from gankit.compute.shards import State
 from gankit.game import noise as noises
-from gankit.game.settings import PLAYERS, Train, contradictions
+from gankit.game.forms import malformed
+from gankit.game.settings import Train, contradictions
 from gankit.game.trial import problems_of_play
-from gankit.members import STATE, missing, misspelled
 from gankit.parts import (
     UNBOUNDED,
     Augmentation,
@@ -28,21 +28,20 @@ from gankit.randomness import global_stream
 if TYPE_CHECKING:
     from gankit.game.assembly import Assembly
 
-_KINDS = {"penalties": "penalty", "augmentations": "augmentation"}
 _TRIAL = 2  # samples in the pass that checks shapes
 
 
 def misfits_of(assembly: Assembly) -> list[str]:
     """Say what of an assembly cannot be; its networks are tried where they are."""
     a = assembly
-    if problems := _of_members(a):
+    everything = {"dataset": a.dataset, **a.parts()}.items()
+    if problems := [x for place, part in everything for x in malformed(place, part)]:
         return problems
     problems = contradictions(a.train)
     if isinstance(a.noise, noises.Noise):
         problems += noises.contradictions(a.noise)
     problems += misfits(a.dataset, a.conditioner, a.loss, a.train)
     problems += augmentation_misfits(a.augmentations, a.dataset.facts)
-    problems += _ownerless(a)
     if problems:
         return problems
     shapes = shapes_of(a.dataset.facts, a.noise, a.conditioner)
@@ -54,53 +53,6 @@ def misfits_of(assembly: Assembly) -> list[str]:
         )
     put_back()
     return problems or problems_of_play(a)
-
-
-def _of_members(assembly: Assembly) -> list[str]:
-    """Say which members parts lack, and which are nearly ones that gankit knows."""
-    problems = []
-    everything = {"dataset": assembly.dataset, **assembly.parts()}
-    for place, part in everything.items():
-        kind = _KINDS.get(place.partition(".")[0], place)
-        name = f"{place} {type(part).__name__}"
-        problems += [
-            f"{name}: it has no {lacking}, which each {kind} has; its author has to "
-            "add it"
-            if lacking not in STATE
-            else f"{name}: it has one of {' and '.join(STATE)}; its author has to add "
-            f"{lacking}"
-            for lacking in missing(kind, part)
-        ]
-        problems += [
-            f"{name}: it has {near}, which gankit does not know, and no {meant}; its "
-            f"author has to call it {meant}, or begin its name with an underscore"
-            for near, meant in misspelled(kind, part)
-        ]
-    return problems
-
-
-def _ownerless(assembly: Assembly) -> list[str]:
-    """Say which parts learn with no player, or belong to none that there is."""
-    problems = []
-    for place, part in assembly.parts().items():
-        name = f"{place} {type(part).__name__}"
-        for member in ("learns_with", "player"):
-            said = getattr(part, member, PLAYERS[0])
-            if said not in PLAYERS:
-                problems.append(
-                    f"{name}: {member} is {said!r}; its author has to name "
-                    f"{' or '.join(map(repr, PLAYERS))}"
-                )
-        if place in (*PLAYERS, "conditioner") or not isinstance(part, nn.Module):
-            continue
-        learning = [key for key, p in part.named_parameters() if p.requires_grad]
-        if learning and not hasattr(part, "learns_with"):
-            problems.append(
-                f"{name}: it has parameters that learn, as {learning[0]}, and names no "
-                "player with which; its author has to set learns_with to 'generator' "
-                "or 'discriminator', or requires_grad to False"
-            )
-    return problems
 
 
 def shapes_of(
@@ -175,6 +127,8 @@ def augmentation_misfits(
             augmentation(torch.zeros(_TRIAL, *facts.sample_shape), torch.Generator())
         except ValueError as error:
             problems.append(f"augmentations.{i}: {error}")
+        except Exception:  # the trial names it, and the line
+            continue
     return problems
 
 

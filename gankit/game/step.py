@@ -101,7 +101,11 @@ class Step:
         4.2 (GAN-CLS).
         """
         mismatched = self._vectors(self._batch.mismatched_tokens(self._rng("mismatch")))
-        assert mismatched is not None, "the assembly refuses such a loss"
+        if mismatched is None:
+            raise UsageError(
+                "a loss looks at mismatched conditions, and there is no conditioner; "
+                "its author has to set needs_mismatch to True"
+            )
         return mismatched
 
     @cached_property

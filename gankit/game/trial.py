@@ -5,8 +5,9 @@ A trial leaves no trace: buffers, states and random numbers are as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,24 +48,28 @@ class _Batch:
 
 def problems_of_play(assembly: Assembly) -> list[str]:
     """Let both players look at a few real samples, and say what goes wrong."""
-    trial = _Trial(assembly)
-    networks = [p for p in assembly.parts().values() if isinstance(p, nn.Module)]
-    others = [
-        part
-        for part in assembly.parts().values()
+    trial, parts = _Trial(assembly), assembly.parts().items()
+    put_back = State([p for _, p in parts if isinstance(p, nn.Module)], ()).keep()
+    states = {
+        place: trial.tried(place, "state_dict", partial(_state_of, part))
+        for place, part in parts
         if hasattr(part, "state_dict") and not isinstance(part, nn.Module)
-    ]
-    try:
-        put_back = State(networks, others).keep()
-    except Exception as error:
-        return [f"the state of a part cannot be kept and put back: {told(error)}"]
+    }
     with global_stream(trial.device, 0, "trial"):
         trial.run()
-    try:
-        put_back()
-    except Exception as error:
-        trial.problems.append(f"a part cannot load its own state: {told(error)}")
+    put_back()
+    for place, state in states.items():
+        trial.tried(place, "load_state_dict", partial(_load, dict(parts)[place], state))
     return trial.problems
+
+
+def _state_of(part: Any) -> Any:
+    return deepcopy(part.state_dict())
+
+
+def _load(part: Any, state: Any) -> str:
+    part.load_state_dict(state)
+    return "done"
 
 
 @frozen(eq=False)
@@ -107,7 +112,10 @@ class _Trial(Findings):
         noise = self._noise(len(items))
         if self.problems or noise is None:
             return
-        self._play(_Batch(samples.float(), tokens))
+        batch = _Batch(samples.float(), tokens)
+        self._differentiate(batch)
+        if not self.problems:
+            self._play(batch)
 
     def _items(self) -> list[Item]:
         """Read the first items that are whole."""
@@ -171,20 +179,28 @@ class _Trial(Findings):
         made = self.tried("noise", "", lambda: noise(count, self.rng("noise")))
         return made if self.fits("noise", "", made, (count, noise.size)) else None
 
+    def _differentiate(self, batch: _Batch) -> None:
+        """See whether both networks, and the augmentations, pass gradients on."""
+        step = self._step(batch, generator_moves=True)
+        for role, pass_on in (
+            ("generator", lambda: step.fake),
+            ("discriminator", lambda: step.fake_logits),
+        ):
+            made = self.tried(role, "forward", pass_on)
+            if made is None:
+                return
+            if not made.requires_grad:
+                self.add(
+                    f"{self.name(role, 'forward')} gave numbers without a gradient; "
+                    "its author has to leave out .detach() and torch.no_grad()"
+                )
+
     def _play(self, batch: _Batch) -> None:
         """Let each player look, by its own rules, as in its round of a step."""
         together = self.assembly.train.order == "simultaneous"
         for player in PLAYERS[::-1]:  # as they move
             step = self._step(batch, generator_moves=together or player != PLAYERS[1])
-            movers = PLAYERS if together else (player,)
-            idle = [
-                m
-                for p in PLAYERS
-                for m in self.assembly.learning_with(p)
-                if p not in movers
-            ]
-            with _frozen(idle):
-                self._judge(player, step)
+            self._judge(player, step)
 
     def _judge(self, player: str, step: Step) -> None:
         scored: list[tuple[str, str, Callable[[], Any]]] = [
@@ -270,17 +286,12 @@ class _Trial(Findings):
     ) -> Tensor:
         place, wanted = f"augmentations.{i}", tuple(samples.shape)
         made = self.tried(place, "", lambda: part(samples, rng))
-        return made if self.fits(place, "", made, wanted) else samples
-
-
-@contextmanager
-def _frozen(modules: list[nn.Module]) -> Iterator[None]:
-    """Keep gradients out of what does not move."""
-    learning = [p for m in modules for p in m.parameters() if p.requires_grad]
-    for parameter in learning:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
+        if not self.fits(place, "", made, wanted):
+            return samples
+        if samples.requires_grad and not made.requires_grad:
+            self.add(
+                f"{self.name(place, '')} gave samples without a gradient; its author "
+                "has to change them by what can be differentiated"
+            )
+            return samples
+        return made  # type: ignore[no-any-return] # a tensor, as was seen

@@ -100,7 +100,10 @@ def _evaluated(
     """Evaluate one annotation; only options need to, `Shapes` may stay a string."""
     annotation = parameter.annotation
     if annotation is parameter.empty:
-        return Any
+        raise PluginError(
+            f"the option {parameter.name!r} of {where} has no type; its author has to "
+            f"give it one, as {parameter.name}: float"
+        )
     if not isinstance(annotation, str):
         return annotation
     try:

@@ -10,6 +10,7 @@ from torch import nn
 
 from gankit.errors import GankitError, MisfitError, told
 from gankit.game.assembly import Assembly, Provenance
+from gankit.game.forms import malformed
 from gankit.game.misfits import (
     augmentation_misfits,
     misfits,
@@ -111,7 +112,9 @@ class _Building:
         """
         torch.manual_seed(key(self.recipe.train.seed, "weights", place))
         try:
-            return use.build(*given)
+            part = use.build(*given)
+            self.problems += malformed(place, part)
+            return part
         except GankitError:
             raise  # a data set's own error says all there is to say
         except ValueError as error:

@@ -82,7 +82,10 @@ def structure_options(
         elif option.default is REQUIRED:
             problems.append(f"{where}: is missing; it takes {describe(option.type)}")
         else:
-            values[option.name] = default_of(option)
+            values[option.name] = made = default_of(option)
+            if _is_plain(unstructure(made)) and not can_state(made, option.type):
+                wanted = f"{describe(option.type)}; its author has to mend it"
+                problems.append(f"{where}: its default {made!r} is not {wanted}")
     return values
 
 

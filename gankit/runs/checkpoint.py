@@ -13,6 +13,7 @@ import os
 import pickle
 import shutil
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -122,7 +123,8 @@ def save(
         save_file(weights, aside / WEIGHTS)
         state = {"game": states, "hooks": dict(sorted(kept.items())), "run": said}
         torch.save(state, aside / STATE, pickle_module=_PLAIN)
-        _check_safe(aside / STATE)
+        if torch.serialization.get_unsafe_globals_in_checkpoint(aside / STATE):
+            check_states(states | kept)
         manifest = {
             "format": FORMAT,
             "step": step,
@@ -239,15 +241,29 @@ class _PlainPickler(pickle.Pickler):
 _PLAIN = SimpleNamespace(__name__=__name__, Pickler=_PlainPickler)
 
 
-def _check_safe(path: Path) -> None:
-    """Refuse what could not be read again without running code, as numpy's numbers."""
-    unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    if unsafe:
-        raise PluginError(
-            f"the state of a part or of a hook holds {listed(unsafe)}, which a "
-            "checkpoint cannot hold; its author has to return numbers, strings, "
-            "tensors, lists and dictionaries"
-        )
+def check_states(states: Mapping[str, Any]) -> None:
+    """Refuse what could not be read again without running code, as numpy's numbers.
+
+    Args:
+        states: by the names of the parts or hooks that they are of.
+
+    Raises:
+        PluginError: names the part or hook, and what its state holds.
+    """
+    for name, state in states.items():
+        buffer = BytesIO()
+        try:
+            torch.save(state, buffer, pickle_module=_PLAIN)
+            buffer.seek(0)
+            unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(buffer)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            unsafe = [str(error)]
+        if unsafe:
+            raise PluginError(
+                f"the state of {name} holds {listed(unsafe)}, which a checkpoint "
+                "cannot hold; its author has to return numbers, strings, tensors, "
+                "lists and dictionaries"
+            )
 
 
 def fingerprint(networks: dict[str, nn.Module]) -> str:

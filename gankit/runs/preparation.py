@@ -21,7 +21,7 @@ from gankit.game.game import Game
 from gankit.parts import Conditioner
 from gankit.plugins.hooks import Hooks
 from gankit.randomness import generator, seed_global
-from gankit.runs.checkpoint import Checkpoint
+from gankit.runs.checkpoint import Checkpoint, check_states
 from gankit.runs.restoring import load_weights
 from gankit.runs.run import Run
 from gankit.runs.sampling import Sampler
@@ -62,6 +62,7 @@ def prepare(
     data = _read(assembly, seats, progress)
     _introduce(assembly, data, resumed, processes, progress)
     game = _seat(assembly, seats, data, plugin_files)
+    check_states({k: part.state_dict() for k, part in game.parts().items()})
     passes = (assembly.train.epochs or 0) * len(data)
     samples = game.batches * assembly.train.batch_size  # in one step
     run = Run(
