@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ WriteFile = Callable[[str, str], Path]
 
 GOOD = yields("Part('loss', 'kept', 'math:floor')")
 MISSPELT = f"{HEAD}\n@hookimpl\ndef gankit_after_stepp(run): ...\n"
+UNMARKED = f"{HEAD}\ndef gankit_after_step(run): ...\n"
 UNASKED = f"{HEAD}\n@hookimpl\ndef gankit_after_step(rum): ...\n"
 
 FAILING: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -39,6 +42,11 @@ FAILING: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lacks its attribute": ("import", "'gone'", {"entries": {"bad": "bad_gan:gone"}}),
     "has a wrong entry": ("import", "Error", {"entries": {"bad": "not a module!"}}),
     "misspells a hook": ("hooks", "gankit_after_stepp", {"code": MISSPELT}),
+    "does not mark a hook": (
+        "hooks",
+        "'gankit_after_step' would never be called; mark it with @gankit.hookimpl",
+        {"code": UNMARKED},
+    ),
     "misspells an argument": ("hooks", "'rum'", {"code": UNASKED}),
     "needs another core": (
         "version",
@@ -357,3 +365,22 @@ def test_a_factory_that_cannot_be_imported_is_named(target: str, reason: str) ->
     """The whole target and what stopped the import."""
     with pytest.raises(PluginError, match=f"cannot import '{target}'.*{reason}"):
         resolve(target)
+
+
+def test_a_plugin_that_imports_torch_by_itself_is_told_so(site: Site) -> None:
+    """By ``gankit plugins``, because it makes every command slower."""
+    site.install("heavy-gan", "import torch\n" + GOOD)
+    site.install("light-gan", GOOD)
+    done = subprocess.run(
+        [sys.executable, "-m", "gankit", "plugins"],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(site.folder), *sys.path]),
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert "it imports torch" in lines["heavy-gan"]
+    assert [line for line in lines.values() if "torch" in line] == [lines["heavy-gan"]]

@@ -181,7 +181,8 @@ def _plugin_rows(registry: Registry) -> Iterable[tuple[str, ...]]:
     entries = registry.entries()
     for plugin in registry.plugins:
         count = sum(entry.plugin is plugin for entry in entries)
-        yield plugin.name, plugin.source, "loaded", f"{count} parts"
+        note = f"; {plugin.note}" if plugin.note else ""
+        yield plugin.name, plugin.source, "loaded", f"{count} parts{note}"
     for failure in registry.failures:
         detail = f"at {failure.stage}: {failure.reason}"
         yield failure.plugin, failure.source, "FAILED", detail

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from itertools import pairwise
@@ -24,6 +25,10 @@ from gankit.plugins.versions import check_core_version
 
 GROUP = "gankit"
 DISABLE = "GANKIT_DISABLE_PLUGINS"
+_HEAVY = (
+    "it imports torch, which makes every command two seconds slower; import it in the "
+    "modules of its parts alone"
+)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -82,13 +87,15 @@ class _Found:
         try:
             check_core_version(entry.dist.requires or [] if entry.dist else [])
             stage = "import"
+            light = "torch" not in sys.modules
             module = entry.load()
+            heavy = light and "torch" in sys.modules
             stage = "hooks"
             self._hooks.add(name, module)
         except (Exception, SystemExit) as error:  # a stranger's may raise anything
             self.failures.append(Failure(name, source, stage, error))
         else:
-            self.plugins.append(Plugin(name, source, module))
+            self.plugins.append(Plugin(name, source, module, _HEAVY if heavy else ""))
 
     def load_file(self, path: Path) -> None:
         """Import a local plugin file.

@@ -35,6 +35,11 @@ class Hooks:
         """
         if name in self.off:
             return
+        if unmarked := _unmarked(thing):
+            raise PluginError(
+                f"{listed(unmarked)} would never be called; mark it with "
+                "@gankit.hookimpl, or call it something else"
+            )
         if self._manager.has_plugin(name):
             raise PluginError(
                 f"a plugin named {name!r} is already loaded; rename one of them"
@@ -102,6 +107,19 @@ class Hooks:
                 name = self._manager.get_name(plugin) or ""
                 raised.append(str(HookError(name, hook, error)))
         return raised
+
+
+def _unmarked(thing: object) -> list[str]:
+    """Name what is called as a hook, and is not marked as an implementation."""
+    return [
+        name
+        for name in dir(thing)
+        if _is_hook(name)
+        and hasattr(hookspecs, name)
+        and callable(function := getattr(thing, name))
+        and not hasattr(function, "gankit_impl")
+        and not hasattr(function, "gankit_spec")
+    ]
 
 
 def _is_hook(name: str) -> bool:

@@ -23,6 +23,7 @@ class Plugin:
     name: str
     source: str
     module: Any = field(repr=False)
+    note: str = ""  # what its author should know
 
 
 @frozen
