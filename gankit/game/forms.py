@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from gankit.facts import Facts
 from gankit.game.settings import PLAYERS
 from gankit.members import STATE, missing, misspelled
-from gankit.parts import Facts
 
 _KINDS = {"penalties": "penalty", "augmentations": "augmentation"}
 
