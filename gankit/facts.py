@@ -80,8 +80,8 @@ class Facts:
         there = [f"{n} ({type(k).__name__})" for n, k in self.annotations.items()]
         raise ValueError(
             f"the data set has no annotation {name!r} of {kind.__name__}, it has "
-            f"{', '.join(there) or 'none'}; choose a data set that has it, or another "
-            "conditioner"
+            f"{', '.join(there) or 'none'}; choose a data set that has it, another "
+            "conditioner, or conditioner=none"
         )
 
 
