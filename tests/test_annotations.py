@@ -379,10 +379,31 @@ def test_values_of_all_items_are_held_in_one_piece(mode: str) -> None:
 def test_a_value_that_was_not_declared_is_refused(
     changes: dict[str, Any], said: str, mode: str
 ) -> None:
-    """Before training, with the item, the value, and what to do."""
+    """When it is read, with the item, the value, and what to do."""
     with pytest.raises(DataError, match=f"item 5 of the data set.*{said}") as refused:
         read_data(Known(**changes), device=CPU, mode=mode)
     assert "its author has to" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "said"),
+    [
+        ({"label": 4}, "item 0 .*, label: 4 is the index of none of the 4 classes"),
+        ({}, "item 0 of the data set has the annotations none, but the set declares"),
+        ((1, ()), "the annotations of item 0 are a tuple; .* by name"),
+    ],
+)
+def test_the_first_items_are_looked_at_when_parts_are_assembled(
+    annotations: Any, said: str
+) -> None:
+    """And so is what a data set says of them without reading them."""
+
+    class Telling(Numbers):
+        def annotations(self, index: int) -> Any:
+            return annotations
+
+    with pytest.raises(DataError, match=said):
+        make_assembly(dataset=Telling())
 
 
 @pytest.mark.parametrize(
@@ -590,7 +611,7 @@ def test_a_loss_finds_the_annotations_of_its_batch() -> None:
 
     run = make_run(dataset=Counted(), loss=Looking(), train={"batch_size": 4})
     run.game.play(0)
-    [(real, known)] = seen
+    real, known = seen[-1]  # those before are of the trial
     numbers = real[:, 0].long()
     assert torch.equal(known["label"], numbers % 2)
     assert known["captions"] == [(str(number),) for number in numbers.tolist()]
@@ -600,16 +621,15 @@ def test_a_loss_finds_the_annotations_of_its_batch() -> None:
 
 
 def test_a_loss_that_asks_for_what_it_does_not_name_is_told() -> None:
-    """With the annotations that there are, and the line to write."""
+    """When it is tried, with the annotations that there are, and the line to write."""
 
     class Looking(Logistic):
         def generator(self, step: Any) -> Tensor:
             step.annotation("age")
             return super().generator(step)
 
-    run = make_run(loss=Looking())
     with pytest.raises(UsageError, match=r"'age', it has 'label'.*needs = \('age',\)"):
-        run.game.play(0)
+        make_assembly(loss=Looking())
 
 
 class Posed(Labels):
