@@ -94,9 +94,7 @@ def misfits(
             f"the loss {name} needs conditions of another class, and the data set has "
             f"one class, {names[0]!r}; give it a second, or choose another loss"
         )
-    needs = getattr(loss, "needs", ())
-    needs = [needs] if isinstance(needs, str) else needs
-    wanted = [(f"loss {name}", needed) for needed in needs]
+    wanted = [(f"loss {name}", needed) for needed in getattr(loss, "needs", ())]
     if conditioner is not None:
         wanted.insert(0, (f"conditioner {type(conditioner).__name__}", read))
     problems += [
