@@ -656,11 +656,25 @@ def test_what_parts_ask_for_and_the_data_lacks_is_said_at_once() -> None:
     with pytest.raises(MisfitError) as refused:
         make_assembly(conditioner=Posed(), loss=Asking(("age", "label")))
     assert refused.value.problems == (
-        "the conditioner Posed asks for 'pose', and the data set has 'label'; use a "
+        "the conditioner Posed reads 'pose', and the data set has 'label'; use a "
         "data set with 'pose', or another conditioner",
-        "the loss Asking asks for 'age', and the data set has 'label'; use a data set "
+        "the loss Asking needs 'age', and the data set has 'label'; use a data set "
         "with 'age', or another loss",
     )
+
+
+def test_a_conditioner_that_makes_no_value_of_a_text_is_refused() -> None:
+    """When it is tried; that it does not know a text is no fault."""
+
+    class Wrong(Labels):
+        def parse(self, text: str) -> Any:
+            return text
+
+    with pytest.raises(
+        MisfitError, match=r"Wrong.parse gave no value of 'label' for 'c"
+    ):
+        make_assembly(conditioner=Wrong())
+    assert make_assembly(conditioner=Labels())  # which knows numbers, and no names
 
 
 @pytest.mark.parametrize(

@@ -138,12 +138,12 @@ MISFITS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "labels": (
         {"dataset": Numbers(classes=0), "conditioner": Labels()},
-        "the conditioner Labels asks for 'label', and the data set has none; use a "
+        "the conditioner Labels reads 'label', and the data set has none; use a "
         "data set with 'label', or another conditioner",
     ),
     "captions": (
         {"conditioner": Captions()},
-        "the conditioner Captions asks for 'captions', and the data set has 'label'; "
+        "the conditioner Captions reads 'captions', and the data set has 'label'; "
         "use a data set with 'captions', or another conditioner",
     ),
     "augmentation": (

@@ -11,6 +11,7 @@ from gankit.data.columns import Columns
 from gankit.errors import BrokenItem, GankitError, told
 from gankit.facts import Item
 from gankit.game.findings import Findings
+from gankit.parts import Conditioner
 
 _ITEMS = 4  # in a trial batch, at most
 _LOOKED_AT = 64  # items until one is whole, at most
@@ -61,3 +62,31 @@ def known_of(findings: Findings, items: dict[int, Item]) -> dict[str, Any]:
                 return {}
             known.put(index, said)
     return known.rows(torch.tensor(list(items), dtype=torch.long))
+
+
+def misread(findings: Findings, conditioner: Conditioner, known: Any) -> None:
+    """Note where a conditioner takes the text of a value for what is none.
+
+    That it does not understand a text is no fault.
+    """
+    kind = findings.assembly.dataset.facts.annotations[conditioner.reads]
+    for value in known[conditioner.reads]:
+        text = kind.text(value)
+
+        def parsed(text: str = text, value: Any = value) -> Any:
+            try:
+                return conditioner.parse(text)
+            except ValueError:
+                return value
+
+        meant = findings.tried("conditioner", "parse", parsed) if text else value
+        if meant is None:
+            return
+        try:
+            kind.checked(meant)
+        except ValueError as error:
+            findings.add(
+                f"{findings.name('conditioner', 'parse')} gave no value of "
+                f"{conditioner.reads!r} for {text!r}: {error}"
+            )
+            return

@@ -94,13 +94,12 @@ def misfits(
             f"the loss {name} needs conditions of another class, and the data set has "
             f"one class, {names[0]!r}; give it a second, or choose another loss"
         )
-    wanted = [(f"loss {name}", needed) for needed in getattr(loss, "needs", ())]
+    wanted = [(f"loss {name} needs", needed) for needed in getattr(loss, "needs", ())]
     if conditioner is not None:
-        wanted.insert(0, (f"conditioner {type(conditioner).__name__}", read))
+        wanted.insert(0, (f"conditioner {type(conditioner).__name__} reads", read))
     problems += [
-        f"the {part} asks for {asked!r}, and the data set has "
-        f"{listed(facts.annotations)}; use a data set with {asked!r}, or another "
-        f"{part.partition(' ')[0]}"
+        f"the {part} {asked!r}, and the data set has {listed(facts.annotations)}; use a "
+        f"data set with {asked!r}, or another {part.partition(' ')[0]}"
         for part, asked in wanted
         if asked not in facts.annotations
     ]

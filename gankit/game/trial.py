@@ -18,7 +18,7 @@ from gankit.compute.device import Precision
 from gankit.compute.shards import State
 from gankit.data.columns import annotation_at, as_read
 from gankit.game.findings import Findings
-from gankit.game.first_items import first_items, known_of
+from gankit.game.first_items import first_items, known_of, misread
 from gankit.game.settings import PLAYERS
 from gankit.game.step import Step
 from gankit.parts import UNBOUNDED
@@ -137,6 +137,7 @@ class _Trial(Findings):
         conditioner = self.assembly.conditioner
         if conditioner is None or hasattr(conditioner, "fit"):
             return None
+        misread(self, conditioner, annotations)
         raw = as_read(annotations[conditioner.reads])
         tokens = self.tried("conditioner", "tokens", lambda: conditioner.tokens(raw))
         if self.problems:
