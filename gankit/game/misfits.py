@@ -98,8 +98,8 @@ def misfits(
     if conditioner is not None:
         wanted.insert(0, (f"conditioner {type(conditioner).__name__} reads", read))
     problems += [
-        f"the {part} {asked!r}, and the data set has {listed(facts.annotations)}; use a "
-        f"data set with {asked!r}, or another {part.partition(' ')[0]}"
+        f"the {part} {asked!r}, and the data set has {listed(facts.annotations)}; use "
+        f"a data set with {asked!r}, or another {part.partition(' ')[0]}"
         for part, asked in wanted
         if asked not in facts.annotations
     ]
