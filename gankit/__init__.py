@@ -9,11 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gankit.annotations import Classes, Picture, Tags, Texts, Vector
 from gankit.errors import BrokenItem, DataError
+from gankit.facts import Facts, Item
 from gankit.hookspecs import hookimpl
 from gankit.kinds import Command, Kind, Part
 from gankit.limits import Count, Fraction, NonNegative, Positive, Range, Whole
-from gankit.parts import UNBOUNDED, Facts, Item, Shapes
+from gankit.parts import UNBOUNDED, Shapes
 
 if TYPE_CHECKING:
     from gankit.api import load, resume, resuming, starting, train
@@ -36,6 +38,7 @@ __all__ = [
     "UNBOUNDED",
     "Assembly",
     "BrokenItem",
+    "Classes",
     "Command",
     "Count",
     "DataError",
@@ -47,6 +50,7 @@ __all__ = [
     "NonNegative",
     "Optimizer",
     "Part",
+    "Picture",
     "Player",
     "Positive",
     "Range",
@@ -58,8 +62,11 @@ __all__ = [
     "Samples",
     "Shapes",
     "Step",
+    "Tags",
+    "Texts",
     "Train",
     "Update",
+    "Vector",
     "Whole",
     "assemble",
     "hookimpl",

@@ -239,7 +239,7 @@ def load(
         conditioner,
         noise,
         saved.facts,
-        saved.conditions,
+        saved.conditions(),
         place,
         notes=passed_over(damaged, saved),
     )

@@ -72,7 +72,7 @@ KINDS = (
     Kind("discriminator", "samples (and a condition) to logits", given=1),
     Kind("loss", "what each of the two players minimises"),
     Kind("penalty", "a term added to the loss of a player"),
-    Kind("conditioner", "labels or captions to vectors", given=1),
+    Kind("conditioner", "an annotation, as labels or captions, to vectors", given=1),
     Kind("dataset", "where real samples come from"),
     Kind("augmentation", "what real and generated samples pass before judgement"),
     Kind("noise", "the generator's random input"),

@@ -23,10 +23,11 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "noise": ("size", "__call__"),
 }
 OPTIONAL: dict[str, tuple[str, ...]] = {
-    "dataset": ("transform", "annotation", "skipped"),
+    "dataset": ("transform", "annotations", "skipped"),
     "generator": ("observe",),
     "discriminator": ("logits_shape", "lipschitz"),
     "loss": (
+        "needs",
         "needs_condition",
         "needs_mismatch",
         "needs_lipschitz",

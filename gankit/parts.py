@@ -21,9 +21,11 @@ noise          nothing     :class:`NoiseSource`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from attrs import frozen
+
+from gankit.facts import Facts, Item
 
 if TYPE_CHECKING:  # listing parts must not import torch
     import torch
@@ -45,29 +47,6 @@ class Shapes:
     condition: int = 0  # 0: unconditional
 
 
-@frozen
-class Facts:
-    """What a data set knows about itself, kept with a run so that it samples alone.
-
-    ``sample_range`` is ``None`` for uint8 pixels, which are scaled to whatever range
-    the generator declares; else the lowest and the highest value of float samples.
-    """
-
-    sample_shape: tuple[int, ...]
-    sample_range: tuple[float, float] | None = None
-    classes: tuple[str, ...] | None = None
-    captioned: bool = False
-
-
-@frozen
-class Item:
-    """One item of a data set: uint8 or float ``sample``, and what is known of it."""
-
-    sample: Tensor
-    label: int | None = None
-    captions: tuple[str, ...] = ()
-
-
 class Dataset(Protocol):
     """Real samples, by index; every item a function of the index alone.
 
@@ -76,9 +55,9 @@ class Dataset(Protocol):
     to read. A data set may also have ``transform(samples, rng)``, which turns a batch
     as stored, (B, *stored), into (B, *facts.sample_shape), of the same dtype, on the
     training device, with all its randomness from ``rng``: random crops and mirrors.
-    ``annotation(index)``, giving (label, captions), spares reading the samples of a set
-    that is streamed, and promises that all of them can be read. ``skipped``, lines such
-    as ``"a.jpg: no caption"``, is shown.
+    ``annotations(index)``, giving those of an item by name, spares reading the samples
+    of a set that is streamed, and promises that all of them can be read. ``skipped``,
+    lines such as ``"a.jpg: no caption"``, is shown.
     """
 
     @property
@@ -120,7 +99,8 @@ class Discriminator(Protocol):
 class Loss(Protocol):
     """What the players minimise, each a scalar of one step.
 
-    A loss that cannot do without a conditioner sets ``needs_condition = True``; one
+    A loss that asks its step for annotations names them, as ``needs = ("label",)``. One
+    that cannot do without a conditioner sets ``needs_condition = True``; one
     that looks at ``mismatched_logits`` sets ``needs_mismatch = True``. One that has no
     minimum unless the discriminator's slope is bounded sets ``needs_lipschitz = True``,
     and its user is warned where nothing that says ``lipschitz = True`` bounds it.
@@ -153,23 +133,24 @@ class Penalty(Protocol):
 
 
 class Conditioner(Protocol):
-    """A module that turns labels or captions into vectors of ``size`` numbers.
+    """A module that turns an annotation of the data into vectors of ``size`` numbers.
 
-    - ``reads`` says which of the two it asks of the data;
-    - ``tokens(raw)`` runs once, on the CPU, over the raw value of every item (a class
-      index, or a tuple of captions), and gives a tensor (N, ...) whose rows are
-      gathered for each batch;
+    - ``reads`` is the annotation's name, as ``"label"`` or ``"captions"``;
+    - ``tokens(raw)`` runs once, on the CPU, over the values of all items, and gives a
+      tensor (N, ...) whose rows are gathered for each batch. They are a list of class
+      indices (Classes) or of tuples of texts (Texts), or a tensor: float32 (N, n)
+      (Vector), bool (N, n) (Tags), or pictures (N, C, H, W) (Picture);
     - ``forward(tokens)`` runs each step: (B, ...) to (B, size). What it draws from
       torch's global generator is reproducible, because gankit seeds that each step;
-    - ``parse(text)`` gives the raw value for a text of the command line, or raises
-      ValueError naming what it knows.
+    - ``parse(text)`` gives an item's value for a text of the command line, or raises
+      ValueError naming what it knows; so does the annotation's own ``parse``.
 
     It may also have ``fit(data, device, seed, progress)``, called once before
     ``tokens``; ``progress(done, total, text)`` reports. Parameters that require
     gradients learn with the discriminator.
     """
 
-    reads: Literal["label", "captions"]
+    reads: str
     size: int
 
     def tokens(self, raw: Sequence[Any], /) -> Tensor: ...
@@ -185,24 +166,21 @@ class ReadData(Protocol):
     Positions count the N items that can be read, from 0.
 
     - ``facts`` are the data set's own;
-    - ``labels`` are the class indices, int64 (N,) on the CPU, or None without classes;
-    - ``captions`` are the texts of each item, or None without any;
+    - ``annotations`` has by name the values of all items: int64 (N,), float32 (N, n),
+      bool (N, n) or (N, C, H, W) on the CPU, or a list of tuples of texts;
     - ``samples(positions)`` are float32 (B, *sample) on the device, in the generator's
       range, with the randomness of the data set's ``transform`` drawn from ``rng``;
     - ``stored(positions)`` are samples as the data set gives them, (B, *stored), on the
       device: before ``transform``, and uint8 where it gives pixels;
-    - ``fingerprint()`` is a digest of labels, captions and all samples: what is equal
-      in it may share what was fitted.
+    - ``fingerprint()`` is a digest of annotations and all samples: what is equal in it
+      may share what was fitted.
     """
 
     @property
     def facts(self) -> Facts: ...
 
     @property
-    def labels(self) -> Tensor | None: ...
-
-    @property
-    def captions(self) -> Sequence[tuple[str, ...]] | None: ...
+    def annotations(self) -> Mapping[str, Any]: ...
 
     def __len__(self) -> int: ...
 

@@ -9,9 +9,11 @@ from attrs import frozen
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from gankit.annotations import Classes
+from gankit.facts import Facts, Item
 from gankit.game.assembly import Assembly
 from gankit.game.settings import Train
-from gankit.parts import UNBOUNDED, Facts, Item, Shapes
+from gankit.parts import UNBOUNDED, Shapes
 from gankit.plugins.discovery import discover
 from gankit.runs.preparation import prepare
 from gankit.runs.run import Run
@@ -22,8 +24,9 @@ class Numbers:
 
     def __init__(self, count: int = 20, classes: int = 4, broken: tuple[int, ...] = ()):
         self._count, self._classes, self._broken = count, classes, broken
-        names = tuple(f"class {i}" for i in range(classes)) if classes else None
-        self.facts = Facts((2,), sample_range=UNBOUNDED, classes=names)
+        names = tuple(f"class {i}" for i in range(classes))
+        declared = {"label": Classes(names)} if classes else {}
+        self.facts = Facts((2,), sample_range=UNBOUNDED, **declared)
 
     def __len__(self) -> int:
         return self._count
@@ -33,8 +36,8 @@ class Numbers:
             from gankit.errors import BrokenItem
 
             raise BrokenItem(f"item {index}: broken on purpose")
-        label = index % self._classes if self._classes else None
-        return Item(torch.tensor([float(index), -float(index)]), label)
+        known = {"label": index % self._classes} if self._classes else {}
+        return Item(torch.tensor([float(index), -float(index)]), **known)
 
 
 class Linear(nn.Module):

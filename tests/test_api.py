@@ -156,7 +156,7 @@ def test_what_was_learnt_can_be_loaded_and_sampled(tmp_path: Path) -> None:
     sampler = gankit.load(tmp_path / "run", device="cpu")
     samples = sampler.sample(5, label=2, seed=7)
     assert samples.samples.shape == (5, 2)
-    assert samples.captions == ("2",) * 5
+    assert samples.captions == ("mode 2",) * 5
     again = gankit.load(tmp_path / "run").sample(5, label="mode 2", seed=7)
     assert torch.equal(again.samples, samples.samples)
     assert not torch.equal(sampler.sample(5, label=1, seed=7).samples, samples.samples)

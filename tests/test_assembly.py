@@ -13,9 +13,11 @@ from torch import Tensor, nn
 
 import gankit
 from games import Judge, Labels, Linear, Logistic, Numbers, make_assembly, make_run
+from gankit.annotations import Texts
 from gankit.errors import DataError, MisfitError, UsageError
+from gankit.facts import Facts, Item
 from gankit.game.misfits import network_misfits
-from gankit.parts import Facts, Item, Shapes
+from gankit.parts import Shapes
 from gankit.recipe.building import assemble
 from gankit.recipe.recipe import read_recipe
 from sites import forget_modules_of, yields
@@ -59,10 +61,11 @@ class Told(Numbers):
     def __init__(self, *captions: tuple[str, ...]) -> None:
         super().__init__(len(captions), classes=0)
         self._captions = captions
-        self.facts = Facts((2,), self.facts.sample_range, captioned=True)
+        self.facts = Facts((2,), self.facts.sample_range, captions=Texts())
 
     def __getitem__(self, index: int) -> Item:
-        return Item(super().__getitem__(index).sample, None, self._captions[index])
+        sample = super().__getitem__(index).sample
+        return Item(sample, captions=self._captions[index])
 
 
 class Bounded(Numbers):
@@ -70,7 +73,7 @@ class Bounded(Numbers):
 
     def __init__(self) -> None:
         super().__init__()
-        self.facts = Facts((2,), (0.0, 1.0), self.facts.classes)
+        self.facts = Facts((2,), (0.0, 1.0), **self.facts.annotations)
 
 
 def _generator(change: Callable[[Tensor], Any], **attributes: Any) -> nn.Module:
@@ -135,13 +138,13 @@ MISFITS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "labels": (
         {"dataset": Numbers(classes=0), "conditioner": Labels()},
-        "the conditioner Labels reads labels, and the data set has none; use a "
-        "labelled data set, or a conditioner that reads captions",
+        "the conditioner Labels reads 'label', and the data set has none; use a "
+        "data set with 'label', or another conditioner",
     ),
     "captions": (
         {"conditioner": Captions()},
-        "the conditioner Captions reads captions, and the data set has none; use a "
-        "captioned data set, or a conditioner that reads labels",
+        "the conditioner Captions reads 'captions', and the data set has 'label'; "
+        "use a data set with 'captions', or another conditioner",
     ),
     "augmentation": (
         {"augmentations": [_refuse]},
@@ -209,7 +212,7 @@ def test_every_misfit_is_told_at_once() -> None:
 def test_an_unbounded_generator_fits_any_data(limits: tuple[float, float]) -> None:
     """And data in pixels fit any generator, because they are scaled to its range."""
     data = Bounded()
-    data.facts = Facts((2,), limits)
+    data.facts = Facts((2,), limits, **data.facts.annotations)
     assert make_assembly(dataset=data).generator.output_range == gankit.UNBOUNDED
 
 
@@ -268,14 +271,14 @@ def test_the_run_s_own_pictures_have_captions_that_can_be_read() -> None:
 
 def test_captions_of_which_none_can_be_read_are_refused() -> None:
     """There would be nothing to show or to learn from."""
-    with pytest.raises(UsageError, match="Captions can read no caption of the data"):
+    with pytest.raises(UsageError, match="Captions can read no captions of the data"):
         make_run(dataset=Told(*[("日本",)] * 8), conditioner=Captions(9))
 
 
 CODE = """
 import torch
 from games import Judge, Labels, Linear, Logistic, Numbers
-from gankit import Count, Facts
+from gankit import Classes, Count, Facts
 
 DEVICES = []
 
@@ -302,9 +305,9 @@ class Pair:
     def generator(self, step): ...
 
 def classless(facts):
-    if facts.classes is None:
+    if not facts.annotations:
         raise ValueError("the data set has no labels; choose another")
-    return Labels(len(facts.classes))
+    return Labels(len(facts.declared("label", Classes).names))
 
 def numbers(*, count: int = 20, classes: int = 4):
     if count == 13:

@@ -82,7 +82,10 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
     ),
     "unlabelled data": (
         ["dataset.use=image-folder", "dataset.root=pictures", "generator.output=tanh"],
-        ["conditioner 'label': the data set has no labels", "choose a data set with"],
+        [
+            "conditioner 'label': the data set has no annotation",
+            "choose a data set that",
+        ],
     ),
     "no conditioner": (
         ["conditioner.use=none"],
@@ -90,7 +93,7 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
     ),
     "captions of none": (
         ["conditioner.use=char-cnn-rnn"],
-        ["conditioner 'char-cnn-rnn'", "no captions"],
+        ["conditioner 'char-cnn-rnn'", "no annotation 'captions'"],
     ),
     "wrong size": (
         ["dataset.use=shapes", "dataset.size=20", "generator.use=dcgan"],

@@ -26,14 +26,14 @@ from gankit.kinds import Origin
 from gankit.parts import Shapes
 from gankit.plugins.discovery import discover
 from gankit.runs import checkpoint
-from gankit.runs.checkpoint import MANIFEST, STATE, WEIGHTS, latest, read
+from gankit.runs.checkpoint import CONDITIONS, MANIFEST, STATE, WEIGHTS, latest, read
 from gankit.runs.preparation import prepare
 from gankit.runs.restoring import restore as restore_into
 from gankit.runs.run import Run
 from tiny import tree
 
 CPU = torch.device("cpu")
-FILES = (WEIGHTS, STATE, MANIFEST)
+FILES = (WEIGHTS, STATE, CONDITIONS, MANIFEST)
 
 
 def _run(folder: Path, **parts: Any) -> Run:
@@ -90,7 +90,7 @@ def test_everything_stateful_comes_back_to_the_bit(tmp_path: Path) -> None:
     assert _state(other) == _state(run)
     assert (found.step, other.step) == (3, 3)
     assert found.facts == run.data.facts
-    assert found.conditions == run.sampler.conditions
+    assert found.conditions() == run.sampler.conditions
 
 
 def test_a_restored_run_plays_on_as_the_other_does(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_weights_are_safetensors_and_the_rest_is_read_without_pickle(
     assert {"optimizer.generator", "optimizer.discriminator"} <= state["game"].keys()
     manifest = json.loads((path / MANIFEST).read_text("utf-8"))
     assert manifest["step"] == 4
-    assert manifest["files"].keys() == {WEIGHTS, STATE}
+    assert manifest["files"].keys() == {WEIGHTS, STATE, CONDITIONS}
 
 
 def test_the_newest_whole_one_is_found(folder: Path) -> None:

@@ -79,7 +79,7 @@ def test_interpolation_walks_between_noises(captioned: str, tmp_path: Path) -> N
             ["--text", "x"],
             "is conditioned on its label: it takes no captions",
         ),
-        ("captioned", ["--label", "1"], "on its captions: it takes no labels"),
+        ("captioned", ["--label", "1"], "on its captions: it takes no label"),
         ("labelled", ["--label", "mode 9"], "no class 'mode 9'; did you mean 'mode 3'"),
         ("labelled", ["--label", "7"], "no class '7'; the classes are 'mode 0'"),
         ("captioned", ["--text", "日本"], "the caption '日本' has nothing that"),

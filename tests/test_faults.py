@@ -705,7 +705,8 @@ class Hole:
 
     def __getitem__(self, index):
         item = self._points[index]
-        return Item(item.sample * float("nan"), item.label) if index == 5 else item
+        broken = Item(item.sample * float("nan"), **item.annotations)
+        return broken if index == 5 else item
 """
 
 

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from games import Judge, Labels, Linear, Logistic, Numbers, make_run
+from gankit.annotations import Classes, Texts
 from gankit.errors import DataError
+from gankit.facts import Facts, Item
 from gankit.game.schedules import Linear as LinearSchedule
 from gankit.game.settings import PLAYERS, Optimizer
-from gankit.parts import UNBOUNDED, Facts, Item, Shapes
+from gankit.parts import UNBOUNDED, Shapes
 from gankit.randomness import generator as counted
 
 
@@ -302,13 +304,13 @@ def test_mismatched_conditions_are_never_of_the_own_class() -> None:
     """Over many draws every other class is met, the own class never."""
     run = make_run(dataset=Numbers(40, classes=4), conditioner=Labels())
     data = run.data
-    assert data.labels is not None
+    labels = data.annotations["label"]
     rng = torch.Generator().manual_seed(0)
     met: dict[int, set[int]] = {}
     for _ in range(100):
         positions = torch.arange(40)
         for own, other in zip(
-            data.labels, data.labels[data.strangers(positions, rng)], strict=True
+            labels, labels[data.strangers(positions, rng)], strict=True
         ):
             met.setdefault(int(own), set()).add(int(other))
     assert met == {own: {0, 1, 2, 3} - {own} for own in range(4)}
@@ -316,7 +318,8 @@ def test_mismatched_conditions_are_never_of_the_own_class() -> None:
 
 def test_strangers_are_uniform_over_all_items_of_other_classes() -> None:
     """With uneven classes each of the other items is met equally often."""
-    data = make_run(dataset=Numbers(10, classes=3)).data  # classes of 4, 3 and 3 items
+    # classes of 4, 3 and 3 items
+    data = make_run(dataset=Numbers(10, classes=3), conditioner=Labels(3)).data
     rng = torch.Generator().manual_seed(0)
     counts = torch.zeros(10)
     for _ in range(6000):
@@ -341,17 +344,18 @@ class _Told:
 
     def __init__(self, *captions: tuple[str, ...], labels: tuple[int, ...] = ()):
         self._captions, self._labels = captions, labels
-        classes = tuple(map(str, range(max(labels) + 2))) if labels else None
-        self.facts = Facts(
-            (2,), sample_range=UNBOUNDED, classes=classes, captioned=True
-        )
+        declared: dict[str, Any] = {"captions": Texts()}
+        if labels:
+            declared["label"] = Classes(map(str, range(max(labels) + 2)))
+        self.facts = Facts((2,), sample_range=UNBOUNDED, **declared)
 
     def __len__(self) -> int:
         return len(self._captions)
 
     def __getitem__(self, index: int) -> Item:
-        label = self._labels[index] if self._labels else None
-        return Item(torch.tensor([1.0 * index, 0]), label, self._captions[index])
+        known = {"label": self._labels[index]} if self._labels else {}
+        captions = self._captions[index]
+        return Item(torch.tensor([1.0 * index, 0]), captions=captions, **known)
 
 
 class _Captions(Labels):
@@ -425,10 +429,10 @@ def test_a_stranger_that_is_rare_is_found() -> None:
 @pytest.mark.parametrize(
     ("captions", "labels", "said"),
     [
-        ([("same",)] * 4, (), "item 0: every other item shares a caption"),
+        ([("same",)] * 4, (), "item 0: every other item shares one of its captions"),
         ([("a",), ("b",), ("a", "b")], (), "item 2: every other item shares"),
         ([("a",), ("a",), ("b",)], (0, 1, 0), "item 0: .* is of its class or shares"),
-        ([("a",), ("b",)], (0, 0), "all items that can be read are of one class"),
+        ([("a",), ("b",)], (0, 0), "all items that can be read have the same 'label'"),
     ],
 )
 def test_data_in_which_nothing_is_wrong_is_refused(

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from games import Judge, Logistic, make_run
-from gankit import hookimpl
+from gankit import Classes, Texts, hookimpl
 from gankit.cli import run as gankit
-from gankit.parts import UNBOUNDED, Facts, Item, Shapes
+from gankit.facts import Facts, Item
+from gankit.parts import UNBOUNDED, Shapes
 from gankit.runs.report import Report, RunWarning
 from gankit.runs.run import Run
 from gankit.watchers.health import (
@@ -42,7 +43,8 @@ class Points:
     """Points of the plane: normal around their class's centre, or around 0."""
 
     def __init__(self, count: int = 200, names: tuple[str, ...] | None = None) -> None:
-        self.facts = Facts((2,), sample_range=UNBOUNDED, classes=names)
+        declared = {"label": Classes(names)} if names else {}
+        self.facts = Facts((2,), sample_range=UNBOUNDED, **declared)
         self._labels = torch.arange(count) % len(names or "0")
         self._samples = torch.randn(
             count, 2, generator=torch.Generator().manual_seed(1)
@@ -54,14 +56,14 @@ class Points:
         return len(self._samples)
 
     def __getitem__(self, index: int) -> Item:
-        label = int(self._labels[index]) if self.facts.classes else None
-        return Item(self._samples[index], label)
+        known = {"label": int(self._labels[index])} if self.facts.annotations else {}
+        return Item(self._samples[index], **known)
 
 
 class Titled:
     """Points of the plane, each with a caption that spells it."""
 
-    facts = Facts((2,), sample_range=UNBOUNDED, captioned=True)
+    facts = Facts((2,), sample_range=UNBOUNDED, captions=Texts())
 
     def __len__(self) -> int:
         return 90

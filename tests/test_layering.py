@@ -99,6 +99,9 @@ ROOMS = (
     ("compute", "plugins"),
     ("hookspecs",),
     ("parts",),
+    ("facts",),
+    ("annotations",),
+    ("naming",),
     ("kinds", "limits", "members", "randomness", "errors"),
 )
 # arrows that point up, of types alone

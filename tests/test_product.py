@@ -62,10 +62,13 @@ NEEDS: dict[tuple[str, str], tuple[Callable[[Facts, str], bool], str]] = {
         lambda facts, _: _images(facts),
         "discriminator 'dcgan'",
     ),
-    ("conditioner", "label"): (lambda facts, _: facts.classes is not None, "no labels"),
+    ("conditioner", "label"): (
+        lambda facts, _: "label" in facts.annotations,
+        "no annotation",
+    ),
     ("conditioner", "char-cnn-rnn"): (
-        lambda facts, _: facts.captioned and _images(facts),
-        "no captions",
+        lambda facts, _: "captions" in facts.annotations and _images(facts),
+        "no annotation",
     ),
     ("loss", "matching-aware"): (lambda _, conditioner: conditioner != "none", "no c"),
     ("augmentation", "diffaugment"): (lambda facts, _: _images(facts), "diffaugment"),

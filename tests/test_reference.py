@@ -188,7 +188,8 @@ class Embedding(torch.nn.Module):
 
     def __init__(self, facts):
         super().__init__()
-        self.vectors = torch.nn.Embedding(len(facts.classes), self.size)
+        names = facts.annotations["label"].names
+        self.vectors = torch.nn.Embedding(len(names), self.size)
 
     def tokens(self, raw):
         return torch.tensor(raw)
@@ -555,7 +556,7 @@ def _play(case: Case, out: Path, plugin: Path) -> _Trace:
 def _reference(case: Case, trace: _Trace) -> ref.Game:
     data = ref.Data(
         torch.stack([item.sample for item in trace.items]),
-        torch.tensor([item.label for item in trace.items]),
+        torch.tensor([item.annotations["label"] for item in trace.items]),
         **case.data,
     )
     rules = {"batch": 8, "seed": COMMON["train.seed"], **case.rules()}

@@ -20,8 +20,8 @@ class LabelEmbedding(nn.Module):
 
     def __init__(self, facts):
         super().__init__()
-        self.names = facts.classes
-        self.vectors = nn.Embedding(len(facts.classes), self.size)
+        self.names = facts.annotations["label"].names
+        self.vectors = nn.Embedding(len(facts.annotations["label"].names), self.size)
 
     def tokens(self, raw):
         return torch.tensor(raw)
@@ -67,12 +67,11 @@ def test_labels_that_learn_their_vectors_find_their_modes(
         plugins=[plugin_file("embedding.py", EMBEDDING)],
         out=tmp_path / "run",
     )
-    data, names = run.data, run.data.facts.classes
-    assert data.labels is not None
+    data, names = run.data, run.data.facts.annotations["label"].names
     assert names is not None
     modes = torch.stack(
         [
-            data.samples((data.labels == label).nonzero()[:, 0]).mean(0)
+            data.samples((data.annotations["label"] == label).nonzero()[:, 0]).mean(0)
             for label in range(len(names))
         ]
     )

@@ -105,7 +105,7 @@ def test_a_walk_is_a_line_from_one_noise_to_the_next() -> None:
     drawn = run.sampler.interpolate(rows=3, steps=4, label=2)
     rows = drawn.samples.view(3, 4, 2)
     torch.testing.assert_close(rows[:, 1] - rows[:, 0], rows[:, 3] - rows[:, 2])
-    assert drawn.captions == ("2",) * 12
+    assert drawn.captions == ("class 2",) * 12
 
 
 class Positional(nn.Module):

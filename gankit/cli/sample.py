@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from gankit.cli import Context, plugin_options
+from gankit.errors import UsageError
+from gankit.facts import check_name
 
 
 @click.command()
@@ -16,6 +19,13 @@ from gankit.cli import Context, plugin_options
 @click.option("-o", "output", default="samples.png", help="Picture to write.")
 @click.option("--label", help="Class, by name or index.")
 @click.option("--text", multiple=True, help="Caption; repeatable: they take turns.")
+@click.option(
+    "--set",
+    "others",
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="Any other annotation that the run is conditioned on; repeatable.",
+)
 @click.option("--seed", type=click.IntRange(0), default=0, help="Seed of the noise.")
 @click.option(
     "--truncation", type=float, default=0.0, help="Draw noise within ± this alone."
@@ -37,6 +47,7 @@ def sample(
     output: str,
     label: str | None,
     text: tuple[str, ...],
+    others: tuple[str, ...],
     seed: int,
     truncation: float,
     interpolate: bool,
@@ -49,6 +60,7 @@ def sample(
     \b
     gankit sample runs/cgan-1 -n 16 --label 7 -o sevens.png
     gankit sample runs/quickstart-1 --text "a red circle above a blue square"
+    gankit sample runs/faces-1 --set pose="yaw=0.5, pitch=0"
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
     from gankit import api
 
@@ -61,18 +73,29 @@ def sample(
     )
     for note in sampler.notes:
         click.echo(f"note: {note}", err=True)
+    asked = _asked(label, text, others)
     if interpolate:
         side = max(2, round(count**0.5))
-        drawn = sampler.interpolate(
-            label=label, text=text or None, rows=side, steps=side, seed=seed
-        )
+        drawn = sampler.interpolate(rows=side, steps=side, seed=seed, **asked)
     else:
-        drawn = sampler.sample(
-            count, label=label, text=text or None, seed=seed, truncation=truncation
-        )
+        drawn = sampler.sample(count, seed=seed, truncation=truncation, **asked)
     drawn.save(Path(output))
     if as_json:
         said = {"file": output, "samples": len(drawn.samples), "seed": seed}
         click.echo(json.dumps(said | {"captions": list(drawn.captions)}))
     else:
         click.echo(f"{len(drawn.samples)} samples in {output}")
+
+
+def _asked(
+    label: str | None, text: tuple[str, ...], others: tuple[str, ...]
+) -> dict[str, Any]:
+    """Gather the texts of conditions by the names of their annotations."""
+    asked = {"label": [] if label is None else [label], "captions": list(text)}
+    for other in others:
+        name, equals, told = other.partition("=")
+        if not equals:
+            raise UsageError(f"--set {other}: write it as NAME=TEXT")
+        check_name(name)
+        asked.setdefault(name, []).append(told)
+    return {name: texts for name, texts in asked.items() if texts}

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from gankit.compute.shards import Shards
+from gankit.data.columns import annotation_at
 from gankit.data.items import Data, whole_sample
 from gankit.errors import DataError
 from gankit.parts import Dataset
@@ -40,6 +41,11 @@ class Batch:
     def tokens(self) -> Tensor | None:
         """The tokens of the samples' own conditions, (B, ...)."""
         return self.data.tokens_at(self.positions)
+
+    def annotation(self, name: str) -> Any:
+        """What is known of the samples by that name, (B, ...) or a list of B."""
+        data = self.data
+        return annotation_at(data.annotations, name, self.positions, data.device)
 
     def mismatched_tokens(self, rng: torch.Generator) -> Tensor | None:
         """Tokens of items whose conditions are wrong for the samples, (B, ...)."""

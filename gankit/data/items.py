@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -13,8 +13,11 @@ import torch
 from attrs import define, field
 from torch import Tensor
 
+from gankit.annotations import Texts
+from gankit.data.columns import numbered
 from gankit.errors import BrokenItem, DataError
-from gankit.parts import Dataset, Facts
+from gankit.facts import Facts, told_apart_by
+from gankit.parts import Dataset
 from gankit.randomness import generator
 
 Progress = Callable[[int, int, str], None]
@@ -32,8 +35,7 @@ class Data:
 
     dataset: Dataset
     facts: Facts
-    labels: Tensor | None  # (N,), on the CPU
-    captions: list[tuple[str, ...]] | None
+    annotations: Mapping[str, Any]  # of all items, by name, on the CPU
     skipped: tuple[str, ...]
     device: torch.device
     pixel_range: tuple[float, float]
@@ -41,20 +43,14 @@ class Data:
     store: Tensor | None = field(repr=False)  # (N, *stored) on the device
     reads: str = ""  # what of the items the conditioner reads
     tokens: Tensor | None = field(default=None, repr=False)
-    _groups: tuple[Tensor, Tensor, Tensor] | None = field(default=None, repr=False)
-    _captions_of: Tensor | None = field(default=None, repr=False)
+    _groups: tuple[Tensor, Tensor, Tensor, Tensor] | None = field(
+        default=None, repr=False
+    )
+    _texts_of: Tensor | None = field(default=None, repr=False)
     _wrong: dict[tuple[int, ...], Tensor] = field(factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.indices)
-
-    def raw_for(self, reads: str) -> Sequence[Any]:
-        """Return each item's class index (``label``) or its texts (``captions``)."""
-        if reads == "captions":
-            assert self.captions is not None, "the assembly refuses such a conditioner"
-            return self.captions
-        assert self.labels is not None, "the assembly refuses such a conditioner"
-        return self.labels.tolist()
 
     def samples(self, positions: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Return samples as the game sees them, float32 (B, *sample), on the device."""
@@ -79,20 +75,21 @@ class Data:
     def strangers(self, positions: Tensor, rng: torch.Generator) -> Tensor:
         """For each position draw one whose condition is wrong there, (B,).
 
-        Uniform over all items of other classes, or without classes over all other
-        items; of these, where captions are read, over those that share no caption with
-        the item: what is said of both cannot be wrong for one.
+        Uniform over all items whose value of what the conditioner reads is another.
+        Where it reads texts, over all that share none with the item, because what is
+        said of both cannot be wrong for one; and of these, where ``label`` is declared
+        as classes, over those of another class.
 
         Raises:
             DataError: no item has a condition that is wrong for one of these.
         """
-        order, first, count = self._grouped()
+        order, first, count, _ = self._grouped()
         first, count = first[positions], count[positions]
         if bool((count == len(self)).any()):
             raise DataError(
-                "all items that can be read are of one class, so that none has a "
-                "condition that is wrong for another; add other classes, or choose a "
-                "loss that needs no wrong conditions"
+                f"all items that can be read have the same {self._told_apart_by!r}, so "
+                "that none has a condition that is wrong for another; add others, or "
+                "choose a loss that needs no wrong conditions"
             )
         drawn = torch.empty_like(positions)
         left = torch.arange(len(positions))
@@ -109,14 +106,14 @@ class Data:
         return drawn
 
     def fingerprint(self) -> str:
-        """Return a digest of labels, captions and every sample, however it is stored.
+        """Return a digest of annotations and every sample, however it is stored.
 
         Also of 64 samples as the game sees them, which tell of ``transform`` and range.
         """
         digest = hashlib.sha256(repr((len(self), self.facts)).encode())
-        if self.labels is not None:
-            digest.update(self.labels.numpy().tobytes())
-        digest.update(json.dumps(self.captions).encode())
+        for column in self.annotations.values():
+            plain = isinstance(column, Tensor)
+            digest.update(column.numpy().data if plain else json.dumps(column).encode())
         spread = torch.linspace(0, len(self) - 1, min(64, len(self))).long()
         every = torch.arange(len(self))
         starts = range(0, len(self), _CHUNK)
@@ -138,58 +135,73 @@ class Data:
         low, high = self.pixel_range
         return stored.float().mul_((high - low) / 255).add_(low)
 
-    def _grouped(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Positions sorted by class; and of each position its class's run in them."""
+    @property
+    def _told_apart_by(self) -> str:
+        return told_apart_by(self.facts, self.reads)
+
+    @property
+    def _reads_texts(self) -> bool:
+        return isinstance(self.facts.annotations.get(self.reads), Texts)
+
+    def _alike(self) -> Tensor:
+        """Number the items, those alike whose condition is the same, (N,)."""
+        values = self.annotations.get(self._told_apart_by)
+        if not isinstance(values, Tensor):
+            return torch.arange(len(self))  # of texts, which are compared one by one
+        return values if values.ndim == 1 else numbered(values)
+
+    def _grouped(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Positions sorted by group; each one's run in them; and its group."""
         if self._groups is None:
-            classes = torch.arange(len(self)) if self.labels is None else self.labels
-            order = torch.argsort(classes, stable=True)
-            count = torch.bincount(classes)
+            group = self._alike()
+            order = torch.argsort(group, stable=True)
+            count = torch.bincount(group)
             first = torch.cumsum(count, 0) - count
-            self._groups = (order, first[classes], count[classes])
+            self._groups = (order, first[group], count[group], group)
         return self._groups
 
     def _wrong_for(self, position: int, rng: torch.Generator) -> Tensor:
         """Draw from all that are wrong for one item, where they are few."""
-        own = self._repeated()[position]
-        label = int(self.labels[position]) if self.labels is not None else position
-        # what is wrong follows from the class and from captions that others have too
-        known = (label if self.labels is not None else -1, *own.tolist())
+        own, group = self._repeated()[position], self._grouped()[3]
+        classed = self._told_apart_by != self.reads
+        # what is wrong follows from the class and from texts that others have too
+        known = (int(group[position]) if classed else -1, *own.tolist())
         if known not in self._wrong:
-            same = self.labels if self.labels is not None else torch.arange(len(self))
-            self._wrong[known] = (~((same == label) | self._shared(own))).nonzero()[
-                :, 0
-            ]
+            same = (group == group[position]) | self._shared(own)
+            self._wrong[known] = (~same).nonzero()[:, 0]
         wrong = self._wrong[known]
         if not len(wrong):
             raise DataError(
                 f"item {int(self.indices[position])}: every other item "
-                f"{'is of its class or ' if self.labels is not None else ''}shares a "
-                "caption with it, so that no caption is wrong for it; give the items "
-                "captions of their own, or choose a loss that needs no wrong conditions"
+                f"{'is of its class or ' if classed else ''}shares one of its "
+                f"{self.reads} with it, so that none is wrong for it; give the items "
+                "texts of their own, or choose a loss that needs no wrong conditions"
             )
         draw = torch.rand((), generator=rng, device=rng.device).cpu()
         return wrong[(draw * len(wrong)).long()]
 
-    def _shared(self, captions: Tensor) -> Tensor:
-        """Tell which items have one of some repeated captions, (K,): (N,)."""
-        return torch.isin(self._repeated(), captions[captions >= 0]).any(1)
+    def _shared(self, texts: Tensor) -> Tensor:
+        """Tell which items have one of some repeated texts, (K,): (N,)."""
+        return torch.isin(self._repeated(), texts[texts >= 0]).any(1)
 
     def _share(self, some: Tensor, others: Tensor) -> Tensor:
-        """Tell which pairs of positions have a caption in common, (B,)."""
+        """Tell which pairs of positions have a text in common, (B,)."""
         mine, theirs = self._repeated()[some], self._repeated()[others]  # (B, K)
         equal = mine[:, :, None] == theirs[:, None, :]
         return (equal & (mine >= 0)[:, :, None]).flatten(1).any(1)
 
     def _repeated(self) -> Tensor:
-        """Number the captions that several items have, (N, K); -1 for none.
+        """Number the texts that are read of several items, (N, K); -1 for none.
 
         Upper and lower case are one, as they are to a text encoder.
         """
-        if self._captions_of is None:
-            told = self.captions if self.reads == "captions" else None
+        if self._texts_of is None:
+            none: list[tuple[str, ...]] = [()] * len(self)
             texts = [
                 {" ".join(text.split()).casefold() for text in some}
-                for some in (told or [()] * len(self))
+                for some in (
+                    self.annotations[self.reads] if self._reads_texts else none
+                )
             ]
             counts = Counter(text for some in texts for text in some)
             several = [text for text, count in counts.items() if count > 1]
@@ -197,8 +209,8 @@ class Data:
             rows = [sorted(number[t] for t in some if t in number) for some in texts]
             widest = max(map(len, rows), default=0)
             padded = [row + [-1] * (widest - len(row)) for row in rows]
-            self._captions_of = torch.tensor(padded, dtype=torch.long)
-        return self._captions_of
+            self._texts_of = torch.tensor(padded, dtype=torch.long)
+        return self._texts_of
 
 
 def whole_sample(

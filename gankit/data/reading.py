@@ -2,7 +2,7 @@
 
 Every process reads the samples that it will hold. What they tell each other is small:
 which items are broken, and of streamed sets, whose items they share out among them,
-labels and captions.
+annotations. Where there are pictures among these, every process reads them itself.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from torch import Tensor
 
 from gankit.compute.device import free_memory
 from gankit.compute.processes import ALONE, Processes
+from gankit.data.columns import Columns, compacted
 from gankit.data.items import Data, Progress
 from gankit.errors import BrokenItem, DataError
 from gankit.parts import UNBOUNDED, Dataset
-
-_Known = tuple[int | None, tuple[str, ...]]  # label, captions
 
 _CHUNK = 256  # items that one thread reads at a time
 # A data set stays on the device while it takes at most this part of what is free.
@@ -59,8 +58,11 @@ def read_data(
     store = None
     if resident and first is not None:
         store = first.new_empty((total, *first.shape))  # a row for each item
-    shared = processes if store is None else ALONE
-    known, broken = _read(_reader(dataset, store), total, shared, progress)
+    facts = dataset.facts
+    columns = Columns(facts.annotations, total)
+    shared = processes if store is None and columns.small else ALONE
+    read = _reader(dataset, store, columns)
+    broken = _read(read, columns, total, shared, progress)
     for told in processes.gather(broken):
         broken = told | broken
     if len(broken) * 2 >= total:
@@ -71,33 +73,29 @@ def read_data(
         )
     kept = [index for index in range(total) if index not in broken]
     indices = torch.tensor(kept)
-    facts = dataset.facts
     return Data(
         dataset=dataset,
         facts=facts,
-        labels=torch.tensor([known[i][0] for i in kept])
-        if facts.classes is not None
-        else None,
-        captions=[known[i][1] for i in kept] if facts.captioned else None,
+        annotations=columns.kept(indices),
         skipped=(*getattr(dataset, "skipped", ()), *_in_order(broken)),
         device=device,
         pixel_range=(-1.0, 1.0) if output_range == UNBOUNDED else output_range,
         indices=indices,
-        store=None if store is None else _compacted(store, indices).to(device),
+        store=None if store is None else compacted(store, indices).to(device),
     )
 
 
 def _read(
-    read: Callable[[int], _Known | BrokenItem],
+    read: Callable[[int], BrokenItem | None],
+    columns: Columns,
     total: int,
     processes: Processes,
     progress: Progress,
-) -> tuple[dict[int, _Known], dict[int, str]]:
-    """Read what is known of all items, and why some are broken, in many threads.
+) -> dict[int, str]:
+    """Read all items in many threads; return why some are broken.
 
-    Processes that share this read a part each, and tell each other.
+    Processes that share this read a part each, and tell each other what they know.
     """
-    known: dict[int, _Known] = {}
     broken: dict[int, str] = {}
     chunks = [range(i, min(i + _CHUNK, total)) for i in range(0, total, _CHUNK)]
     own = chunks[processes.rank :: processes.size]
@@ -105,15 +103,16 @@ def _read(
         answers = pool.map(lambda chunk: [read(i) for i in chunk], own)
         for chunk, told in zip(own, answers, strict=True):
             progress(chunk.start, total, "reading the data")
-            for index, item in zip(chunk, told, strict=True):
-                if isinstance(item, BrokenItem):
-                    broken[index] = str(item)
-                else:
-                    known[index] = item
+            broken |= {i: str(e) for i, e in zip(chunk, told, strict=True) if e}
     progress(total, total, "reading the data")
-    for others in processes.gather(known):
-        known |= others
-    return known, broken
+    if processes.size > 1:
+        chunk_of = torch.arange(total) // _CHUNK
+        parts = [chunk_of % processes.size == r for r in range(processes.size)]
+        rows = [part.nonzero()[:, 0] for part in parts]
+        known = processes.gather(columns.rows(rows[processes.rank]))
+        for indices, annotations in zip(rows, known, strict=True):
+            columns.put_rows(indices, annotations)
+    return broken
 
 
 def _first_whole(dataset: Dataset) -> Tensor | None:
@@ -127,16 +126,16 @@ def _first_whole(dataset: Dataset) -> Tensor | None:
 
 
 def _reader(
-    dataset: Dataset, store: Tensor | None
-) -> Callable[[int], _Known | BrokenItem]:
-    """Return what reads one item, and puts its sample in its row of the store."""
-    annotation = getattr(dataset, "annotation", None)
+    dataset: Dataset, store: Tensor | None, columns: Columns
+) -> Callable[[int], BrokenItem | None]:
+    """Return what reads one item, and puts what it is to keep into its row."""
+    annotations = getattr(dataset, "annotations", None)
     shape = None if hasattr(dataset, "transform") else dataset.facts.sample_shape
 
-    def read(index: int) -> _Known | BrokenItem:
-        if annotation is not None and store is None:
-            label, captions = annotation(index)
-            return label, captions
+    def read(index: int) -> BrokenItem | None:
+        if annotations is not None and store is None:
+            columns.put(index, annotations(index))
+            return None
         try:
             item = dataset[index]
         except BrokenItem as error:
@@ -155,7 +154,8 @@ def _reader(
                     f"and {store.dtype}; its author has to mend it"
                 )
             store[index] = item.sample
-        return item.label, item.captions
+        columns.put(index, item.annotations)
+        return None
 
     return read
 
@@ -168,15 +168,6 @@ def _fits(
     sharing = processes.local_size if device.type == "cpu" else 1
     size = first.numel() * first.element_size() * total
     return size <= _RESIDENT_PART * free_memory(device) / sharing
-
-
-def _compacted(store: Tensor, kept: Tensor) -> Tensor:
-    """Move the rows that are kept to the front, without a second store beside it."""
-    if len(kept) < len(store):
-        for start in range(0, len(kept), _CHUNK):
-            rows = kept[start : start + _CHUNK]  # never above the rows written before
-            store[start : start + len(rows)] = store[rows]
-    return store[: len(kept)]
 
 
 def _in_order(broken: Mapping[int, str]) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from gankit.facts import Facts
 from gankit.game.settings import PLAYERS
 from gankit.members import STATE, missing, misspelled
-from gankit.parts import Facts
 
 _KINDS = {"penalties": "penalty", "augmentations": "augmentation"}
 
@@ -90,6 +90,14 @@ def _is_shape(value: Any) -> bool:
     return isinstance(value, tuple) and all(map(_is_count, value))
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, tuple | list) and all(map(_is_name, value))
+
+
 def _is_facts(value: Any) -> bool:
     return isinstance(value, Facts)
 
@@ -99,16 +107,19 @@ _WORDS = {
     _is_number: "a number",
     _is_range: "a lowest and a highest value, as (-1.0, 1.0), or gankit.UNBOUNDED",
     _is_shape: "a shape without the batch, as (14, 14)",
+    _is_name: "the name of an annotation",
+    _is_names: "a tuple of annotations' names, as ('label',)",
     callable: "a method",
     _is_facts: "gankit.Facts",
 }
 _FORMS: dict[str, dict[str, Any]] = {
-    "dataset": {"facts": _is_facts, "transform": callable, "annotation": callable},
+    "dataset": {"facts": _is_facts, "transform": callable, "annotations": callable},
     "generator": {"output_range": _is_range, "observe": callable},
     "discriminator": {"logits_shape": _is_shape},
-    "loss": {"discriminator": callable, "generator": callable},
+    "loss": {"discriminator": callable, "generator": callable, "needs": _is_names},
     "penalty": {"weight": _is_number, "every": _is_count},
     "conditioner": {
+        "reads": _is_name,
         "size": _is_count,
         "tokens": callable,
         "parse": callable,

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from gankit.annotations import Classes
 from gankit.compute.shards import State
+from gankit.errors import listed
+from gankit.facts import Facts, told_apart_by
 from gankit.game import noise as noises
 from gankit.game.forms import malformed
 from gankit.game.settings import Train, contradictions
@@ -18,7 +21,6 @@ from gankit.parts import (
     Augmentation,
     Conditioner,
     Dataset,
-    Facts,
     Loss,
     NoiseSource,
     Shapes,
@@ -84,33 +86,24 @@ def misfits(
             f"the loss {name} compares conditions, and there is no conditioner; "
             "set conditioner.use, or choose another loss"
         )
-    if (
-        _flag(loss, "needs_mismatch")
-        and facts.classes is not None
-        and len(facts.classes) < 2
-    ):
+    read = conditioner.reads if conditioner is not None else ""
+    kind = facts.annotations.get(told_apart_by(facts, read))
+    names = kind.names if isinstance(kind, Classes) else ()
+    if _flag(loss, "needs_mismatch") and len(names) == 1:
         problems.append(
             f"the loss {name} needs conditions of another class, and the data set has "
-            f"one class, {facts.classes[0]!r}; give it a second, or choose another loss"
+            f"one class, {names[0]!r}; give it a second, or choose another loss"
         )
+    wanted = [(f"loss {name} needs", needed) for needed in getattr(loss, "needs", ())]
     if conditioner is not None:
-        problems += _unknown_to(facts, conditioner)
+        wanted.insert(0, (f"conditioner {type(conditioner).__name__} reads", read))
+    problems += [
+        f"the {part} {asked!r}, and the data set has {listed(facts.annotations)}; use "
+        f"a data set with {asked!r}, or another {part.partition(' ')[0]}"
+        for part, asked in wanted
+        if asked not in facts.annotations
+    ]
     return problems
-
-
-def _unknown_to(facts: Facts, conditioner: Conditioner) -> list[str]:
-    name = type(conditioner).__name__
-    if conditioner.reads == "captions" and not facts.captioned:
-        return [
-            f"the conditioner {name} reads captions, and the data set has none; use a "
-            "captioned data set, or a conditioner that reads labels"
-        ]
-    if conditioner.reads == "label" and facts.classes is None:
-        return [
-            f"the conditioner {name} reads labels, and the data set has none; use a "
-            "labelled data set, or a conditioner that reads captions"
-        ]
-    return []
 
 
 def _flag(loss: Loss, name: str) -> bool:

@@ -87,6 +87,14 @@ class Step:
         """Real samples, (B, *sample), in the generator's output range."""
         return self._batch.samples
 
+    def annotation(self, name: str) -> Any:
+        """Return an annotation of the real samples, which the loss ``needs``.
+
+        It is int64 (B,), float32 (B, n), bool (B, n) or (B, C, H, W) on the device, or
+        a list of B tuples of texts.
+        """
+        return self._batch.annotation(name)
+
     @cached_property
     def condition(self) -> Tensor | None:
         """The conditions of the real samples, (B, c); None without a conditioner."""
@@ -96,9 +104,9 @@ class Step:
     def mismatched_condition(self) -> Tensor:
         """For each real sample the condition of an item for which it is wrong, (B, c).
 
-        Uniform over all of them: items of another class, without classes other items;
-        where captions are read, without a caption in common. Reed et al. 2016, section
-        4.2 (GAN-CLS).
+        Uniform over all of them: items of another value of what the conditioner reads;
+        of texts, with none in common, and of another class where there is one. Reed et
+        al. 2016, section 4.2 (GAN-CLS).
         """
         mismatched = self._vectors(self._batch.mismatched_tokens(self._rng("mismatch")))
         if mismatched is None:

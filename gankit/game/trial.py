@@ -5,7 +5,7 @@ A trial leaves no trace: buffers, states and random numbers are as they were.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,18 +16,16 @@ from torch import Tensor, nn
 
 from gankit.compute.device import Precision
 from gankit.compute.shards import State
-from gankit.errors import BrokenItem, GankitError, told
+from gankit.data.columns import annotation_at, as_read
 from gankit.game.findings import Findings
+from gankit.game.first_items import first_items, known_of, misread
 from gankit.game.settings import PLAYERS
 from gankit.game.step import Step
-from gankit.parts import UNBOUNDED, Item
+from gankit.parts import UNBOUNDED
 from gankit.randomness import generator, global_stream
 
 if TYPE_CHECKING:
     from gankit.game.assembly import Assembly
-
-_SAMPLES = 4  # in a trial batch, at most
-_LOOKED_AT = 64  # items until one is whole, at most
 
 
 @frozen(eq=False)
@@ -36,10 +34,16 @@ class _Batch:
 
     samples: Tensor
     tokens: Tensor | None
+    annotations: Mapping[str, Any]
 
     @property
     def size(self) -> int:
         return len(self.samples)
+
+    def annotation(self, name: str) -> Any:
+        """Give what is known of the samples by that name."""
+        every = torch.arange(self.size)
+        return annotation_at(self.annotations, name, every, self.samples.device)
 
     def mismatched_tokens(self, rng: torch.Generator) -> Tensor | None:
         """Give each sample its neighbour's."""
@@ -97,51 +101,26 @@ class _Trial(Findings):
 
     def run(self) -> None:
         """Try in the order in which parts are needed."""
-        items = self._items()
+        items = first_items(self)
+        annotations = known_of(self, items)
         if not items or self.problems:
             return
         low, high = self.assembly.generator.output_range  # type: ignore[misc] # checked
-        stored = torch.stack([item.sample for item in items]).to(self.device)
-        samples = self._transformed(stored)
+        stored = torch.stack([item.sample for item in items.values()])
+        samples = self._transformed(stored.to(self.device))
         if samples is None:
             return
         if samples.dtype == torch.uint8:
             low, high = (-1.0, 1.0) if (low, high) == UNBOUNDED else (low, high)
             samples = samples.float() * (high - low) / 255 + low
-        tokens = self._tokens(items)
+        tokens = self._tokens(annotations, len(items))
         noise = self._noise(len(items))
         if self.problems or noise is None:
             return
-        batch = _Batch(samples.float(), tokens)
+        batch = _Batch(samples.float(), tokens, annotations)
         self._differentiate(batch)
         if not self.problems:
             self._play(batch)
-
-    def _items(self) -> list[Item]:
-        """Read the first items that are whole."""
-        dataset, items = self.assembly.dataset, list[Item]()
-        for index in range(min(len(dataset), _LOOKED_AT)):
-            try:
-                items.append(dataset[index])
-            except BrokenItem:
-                continue
-            except GankitError:
-                raise
-            except Exception as error:
-                self.problems.append(f"dataset: item {index} raised {told(error)}")
-                return []
-            if len(items) == min(_SAMPLES, self.assembly.train.batch_size):
-                break
-        for item in items:
-            if not isinstance(item, Item) or not isinstance(item.sample, Tensor):
-                given = item.sample if isinstance(item, Item) else item
-                self.problems.append(
-                    f"dataset {type(dataset).__name__}: an item is a "
-                    f"{type(given).__name__}; its author has to give "
-                    "gankit.Item(sample, …) with the sample as a tensor"
-                )
-                return []
-        return items
 
     def _transformed(self, samples: Tensor) -> Tensor | None:
         transform = getattr(self.assembly.dataset, "transform", None)
@@ -153,26 +132,23 @@ class _Trial(Findings):
         )
         return made if self.fits("dataset", "transform", made, wanted) else None
 
-    def _tokens(self, items: list[Item]) -> Tensor | None:
+    def _tokens(self, annotations: Mapping[str, Any], count: int) -> Tensor | None:
         """Turn what is known of items to tokens; not before a conditioner is fitted."""
         conditioner = self.assembly.conditioner
         if conditioner is None or hasattr(conditioner, "fit"):
             return None
-        raw = [self._raw(item) for item in items]
+        misread(self, conditioner, annotations)
+        raw = as_read(annotations[conditioner.reads])
         tokens = self.tried("conditioner", "tokens", lambda: conditioner.tokens(raw))
         if self.problems:
             return None
-        if not isinstance(tokens, Tensor) or len(tokens) != len(items):
+        if not isinstance(tokens, Tensor) or len(tokens) != count:
             self.refuse("conditioner", "tokens", tokens, "a tensor (N, …) for N items")
             return None
         tokens = tokens.to(self.device)
         made = self.tried("conditioner", "forward", lambda: conditioner(tokens))
-        wanted = (len(items), conditioner.size)
+        wanted = (count, conditioner.size)
         return tokens if self.fits("conditioner", "forward", made, wanted) else None
-
-    def _raw(self, item: Item) -> Any:
-        assert self.assembly.conditioner is not None
-        return getattr(item, self.assembly.conditioner.reads)
 
     def _noise(self, count: int) -> Tensor | None:
         noise = self.assembly.noise
@@ -261,7 +237,7 @@ class _Trial(Findings):
         if conditioner is not None and batch.tokens is None:  # it is fitted later
             shape, rng = (batch.size, conditioner.size), self.rng("conditions")
             stand_in = torch.randn(shape, generator=rng, device=self.device)
-            batch = _Batch(batch.samples, torch.arange(batch.size))
+            batch = _Batch(batch.samples, torch.arange(batch.size), batch.annotations)
             conditioner = _Fixed(stand_in)
         return Step(
             index=0,

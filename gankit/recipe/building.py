@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from gankit.errors import GankitError, MisfitError, told
+from gankit.facts import Facts
 from gankit.game.assembly import Assembly, Provenance
 from gankit.game.forms import malformed
 from gankit.game.misfits import (
@@ -17,7 +18,7 @@ from gankit.game.misfits import (
     network_misfits,
     shapes_of,
 )
-from gankit.parts import Conditioner, Facts, NoiseSource
+from gankit.parts import Conditioner, NoiseSource
 from gankit.randomness import key
 from gankit.recipe.recipe import Recipe, Use
 

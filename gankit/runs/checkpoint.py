@@ -12,11 +12,11 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from attrs import asdict, frozen
@@ -25,13 +25,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gankit.errors import PluginError, RunError, listed
+from gankit.facts import Facts, read_again, written
 from gankit.kinds import Origin
-from gankit.parts import Facts
 from gankit.plugins.versions import core_version
 from gankit.runs.folder import PARTIAL, cannot_write
 
 WEIGHTS, STATE, MANIFEST = "weights.safetensors", "state.pt", "manifest.json"
+CONDITIONS = "conditions.pt"  # of the run's own grids
+FILES = (WEIGHTS, STATE, CONDITIONS)
 FORMAT = 1  # of a checkpoint; a later one may hold what this gankit does not know
+
+T = TypeVar("T")
 
 
 @frozen
@@ -41,7 +45,6 @@ class Checkpoint:
     path: Path
     step: int
     facts: Facts
-    conditions: tuple[str, ...]
     parts: dict[str, Origin]  # by their place in the recipe
     versions: dict[str, str]  # of gankit and torch
     threads: int  # that have computed, in each process
@@ -68,11 +71,22 @@ class Checkpoint:
         Raises:
             RunError: it is not what gankit writes, as when it holds code to run.
         """
-        path = self.path / STATE
+        return self._loaded(STATE, dict)
+
+    def conditions(self) -> tuple[Any, ...]:
+        """Read the conditions of the run's own grids: texts, or values of items.
+
+        Raises:
+            RunError: they are not what gankit writes.
+        """
+        return self._loaded(CONDITIONS, tuple)
+
+    def _loaded(self, file: str, kind: Callable[[Any], T]) -> T:
         try:
-            return dict(torch.load(path, map_location="cpu", weights_only=True))
+            path = self.path / file
+            return kind(torch.load(path, map_location="cpu", weights_only=True))
         except Exception as error:  # what a file made up by a stranger may raise
-            raise self._unfit(STATE, error) from error
+            raise self._unfit(file, error) from error
 
     def _unfit(self, file: str, error: Exception) -> RunError:
         reason = str(error).partition("\n")[0]
@@ -91,7 +105,7 @@ def save(
     kept: dict[str, Any],
     said: dict[str, Any],
     facts: Facts,
-    conditions: tuple[str, ...],
+    conditions: tuple[Any, ...],
     parts: Mapping[str, Origin],
 ) -> Path:
     """Write one checkpoint under ``folder``; it is there whole or not at all.
@@ -104,7 +118,7 @@ def save(
         kept: the states of hooks.
         said: what the user has been told.
         facts: what the data set knows.
-        conditions: the texts of the run's own grids.
+        conditions: of the run's own grids, texts or values of items.
         parts: where the part of each place in the recipe is from.
 
     Raises:
@@ -125,15 +139,15 @@ def save(
         torch.save(state, aside / STATE, pickle_module=_PLAIN)
         if torch.serialization.get_unsafe_globals_in_checkpoint(aside / STATE):
             check_states(states | kept)
+        torch.save(conditions, aside / CONDITIONS, pickle_module=_PLAIN)
         manifest = {
             "format": FORMAT,
             "step": step,
             "versions": {"gankit": core_version(), "torch": torch.__version__},
             "threads": torch.get_num_threads(),
             "parts": {place: asdict(origin) for place, origin in parts.items()},
-            "facts": asdict(facts),
-            "conditions": list(conditions),
-            "files": {name: _digest(aside / name) for name in (WEIGHTS, STATE)},
+            "facts": written(facts),
+            "files": {name: _digest(aside / name) for name in FILES},
         }
         manifest["digest"] = _digest_of(manifest)
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
@@ -191,23 +205,13 @@ def read(path: Path) -> Checkpoint:
                 f"gankit {manifest['versions']['gankit']} has written it in a format "
                 f"that gankit {core_version()} does not know; install that version"
             )
-        for name in (WEIGHTS, STATE):
+        for name in FILES:
             if _digest(path / name) != manifest["files"][name]:
                 raise ValueError(f"{name} is not what was written")
-        facts = manifest["facts"]
-        classes = facts["classes"]
         return Checkpoint(
             path=path,
             step=int(manifest["step"]),
-            facts=Facts(
-                sample_shape=tuple(facts["sample_shape"]),
-                sample_range=tuple(facts["sample_range"])
-                if facts["sample_range"]
-                else None,
-                classes=tuple(classes) if classes is not None else None,
-                captioned=facts["captioned"],
-            ),
-            conditions=tuple(manifest["conditions"]),
+            facts=read_again(manifest["facts"]),
             parts={k: Origin(**origin) for k, origin in manifest["parts"].items()},
             versions=manifest["versions"],
             threads=int(manifest["threads"]),

@@ -24,7 +24,7 @@ class Samples:
     """Generated samples, on the CPU, and the condition of each as text."""
 
     samples: Tensor  # (N, *sample), in [0, 1] for pictures
-    captions: tuple[str, ...]  # N texts, or none
+    captions: tuple[str, ...]  # N texts; none where conditions cannot be written
 
     def picture(self) -> Image.Image:
         """Draw them: images as a grid with their captions, 2-D points as a plot.

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from attrs import frozen
 
+from gankit.annotations import Classes, Texts
 from gankit.compute.device import Precision, resolve_device
 from gankit.compute.processes import ALONE, Processes
 from gankit.compute.shards import Shards, cut
+from gankit.data.columns import as_read, rows_of
 from gankit.data.feed import Feed
 from gankit.data.items import Data, Progress
 from gankit.data.reading import read_data
@@ -198,28 +201,33 @@ def _condition(
         if module is not None and processes.size > 1:
             learnt = {k: t.cpu() for k, t in module.state_dict().items()}
             module.load_state_dict(processes.broadcast(learnt))
-    data.tokens = conditioner.tokens(data.raw_for(data.reads)).to(data.device)
+    values = as_read(data.annotations[data.reads])
+    data.tokens = conditioner.tokens(values).to(data.device)
 
 
 def _sample_conditions(
     conditioner: Conditioner | None, data: Data, count: int
-) -> tuple[str, ...]:
-    """Choose the texts of the run's own grids: every class, or spread captions."""
+) -> tuple[Any, ...]:
+    """Choose the conditions of the run's own grids: every class, or spread items'.
+
+    Of texts it is the first of an item, if the conditioner understands that.
+    """
     if conditioner is None:
         return ()
-    if conditioner.reads == "label":
-        assert data.facts.classes is not None, "the assembly refuses such a conditioner"
-        return data.facts.classes
-    assert data.captions is not None, "the assembly refuses such a conditioner"
-    first = (texts[0] for texts in data.captions if texts)
-    told = [text for text in first if _understands(conditioner, text)]
-    if not told:
+    kind = data.facts.annotations[conditioner.reads]
+    if isinstance(kind, Classes):
+        return tuple(range(len(kind.names)))
+    values = data.annotations[conditioner.reads]
+    if isinstance(kind, Texts):
+        first = (texts[0] for texts in values if texts)
+        values = [text for text in first if _understands(conditioner, text)]
+    if not len(values):
         raise UsageError(
-            f"the conditioner {type(conditioner).__name__} can read no caption of the "
-            "data set; give it others, or choose another conditioner"
+            f"the conditioner {type(conditioner).__name__} can read no "
+            f"{conditioner.reads} of the data set; give it others, or choose another "
+            "conditioner"
         )
-    spread = torch.linspace(0, len(told) - 1, count).long().tolist()
-    return tuple(told[i] for i in spread)
+    return tuple(rows_of(values, torch.linspace(0, len(values) - 1, count).long()))
 
 
 def _understands(conditioner: Conditioner, text: str) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gankit.compute.shards import State
+from gankit.data.columns import as_read
 from gankit.errors import UsageError
+from gankit.facts import Facts
 from gankit.game.step import unpacked
-from gankit.parts import UNBOUNDED, Conditioner, Facts, NoiseSource
+from gankit.parts import UNBOUNDED, Conditioner, NoiseSource
 from gankit.randomness import generator as counted
 from gankit.randomness import global_stream, seed_global
 from gankit.runs.pictures import Samples
@@ -26,10 +30,10 @@ class Sampler:
 
     Args:
         generator: the network to draw from.
-        conditioner: what turns texts into conditions; None for an unconditional run.
+        conditioner: what makes conditions; None for an unconditional run.
         noise: the run's own.
         facts: what the data set of the run knew.
-        conditions: texts to use when none are asked for.
+        conditions: texts or values to use when none are asked for.
         device: where the networks are.
         notes: what the user should know of where it was loaded from.
     """
@@ -40,7 +44,7 @@ class Sampler:
         conditioner: Conditioner | None,
         noise: NoiseSource,
         facts: Facts,
-        conditions: Sequence[str],
+        conditions: Sequence[Any],
         device: torch.device,
         notes: Sequence[str] = (),
     ) -> None:
@@ -58,32 +62,30 @@ class Sampler:
         self,
         n: int = 64,
         *,
-        label: str | int | None = None,
-        text: str | Sequence[str] | None = None,
         seed: int = 0,
         truncation: float = 0.0,
+        **asked: Any,
     ) -> Samples:
         """Draw ``n`` samples.
 
         Args:
             n: how many.
-            label: class name or index, for a run that is conditioned on labels.
-            text: caption or captions, for a run that is conditioned on captions; they
-                take turns.
             seed: the same seed gives the same samples.
             truncation: draw noise within ± this alone; 0 for all of it.
+            asked: the condition, by the name of the annotation that the run is
+                conditioned on: a text, as ``label="cat"`` or ``captions="a cat"``; or
+                a value as an item has it, as ``label=3``. The conditions in a list
+                take turns.
 
         Raises:
             UsageError: the run does not take such a condition, or its noise cannot be
                 truncated.
         """
-        texts = self._texts(label, text)
-        captions = tuple(texts[i % len(texts)] for i in range(n)) if texts else ()
         rng = counted(self.device, seed, "sample")
         noise = (
             self._truncated(n, rng, truncation) if truncation else self.noise(n, rng)
         )
-        return self.generate(noise, captions, seed=seed)
+        return self.generate(noise, self._in_turn(asked, n), seed=seed)
 
     def _truncated(self, n: int, rng: torch.Generator, limit: float) -> Tensor:
         drawn = getattr(self.noise, "truncated", None)
@@ -101,19 +103,20 @@ class Sampler:
 
     @torch.no_grad()
     def generate(
-        self, noise: Tensor, captions: Sequence[str], *, seed: int = 0
+        self, noise: Tensor, conditions: Sequence[Any] = (), *, seed: int = 0
     ) -> Samples:
-        """Turn noise (N, n), with one text each or none, into samples.
+        """Turn noise (N, n), with one condition each or none, into samples.
 
-        What the networks draw themselves, as for dropout, follows from ``seed``.
+        Conditions are texts or values. What the networks draw themselves, as for
+        dropout, follows from ``seed``.
         """
-        tokens = self._tokens(captions)
+        tokens, captions = self._read(conditions)
         made = []
         for start in range(0, len(noise), _BATCH):
             part = slice(start, start + _BATCH)
             some = None if tokens is None else tokens[part].to(self.device)
             made.append(self.draw(noise[part], some, seed, "sample", "global", start))
-        return Samples(self._displayed(torch.cat(made)), tuple(captions))
+        return Samples(self._displayed(torch.cat(made)), captions)
 
     @torch.no_grad()
     def draw(
@@ -183,74 +186,74 @@ class Sampler:
     def interpolate(
         self,
         *,
-        label: str | int | None = None,
-        text: str | Sequence[str] | None = None,
         rows: int = 8,
         steps: int = 8,
         seed: int = 0,
+        **asked: Any,
     ) -> Samples:
         """Walk, in each row, from one noise to another, along a line.
 
         What a network draws itself, as for dropout, is held along a row too.
 
         Args:
-            label: class name or index, held along each row.
-            text: caption or captions, held along a row; rows take turns.
             rows: walks.
             steps: samples in one walk.
             seed: the same seed gives the same walks.
+            asked: the condition, as :meth:`sample` takes it, held along each row; rows
+                take turns.
 
         Raises:
             UsageError: the run does not take such a condition.
         """
-        texts = self._texts(label, text)
-        captions = [texts[row % len(texts)] for row in range(rows)] if texts else []
+        each = self._in_turn(asked, rows)
         ends = self.noise(2 * rows, counted(self.device, seed, "sample"))
         columns = [
-            self.generate(
-                torch.lerp(ends[::2], ends[1::2], weight), captions, seed=seed
-            )
+            self.generate(torch.lerp(ends[::2], ends[1::2], weight), each, seed=seed)
             for weight in torch.linspace(0, 1, steps, device=self.device)
         ]
         return Samples(
             torch.stack([column.samples for column in columns], 1).flatten(0, 1),
-            tuple(caption for caption in captions for _ in range(steps)),
+            tuple(c for c in columns[0].captions for _ in range(steps)),
         )
 
-    def _texts(
-        self, label: str | int | None, text: str | Sequence[str] | None
-    ) -> tuple[str, ...]:
-        for asked, reads, word in (
-            (label, "label", "labels"),
-            (text, "captions", "captions"),
-        ):
-            if asked is not None and (
-                self.conditioner is None or self.conditioner.reads != reads
-            ):
-                has = (
-                    "is not conditioned"
-                    if self.conditioner is None
-                    else f"is conditioned on its {self.conditioner.reads}"
-                )
-                raise UsageError(f"this run {has}: it takes no {word} to sample from")
-        if label is not None:
-            return (str(label),)
-        if text is not None:
-            return (text,) if isinstance(text, str) else tuple(text)
-        return self.conditions if self.conditioner is not None else ()
+    def _in_turn(self, asked: Mapping[str, Any], count: int) -> list[Any]:
+        """Repeat the conditions that are asked for, or the run's own; none if none."""
+        return [*islice(cycle(self._asked(asked)), count)]
 
-    def _tokens(self, captions: Sequence[str]) -> Tensor | None:
-        if self.conditioner is None or not captions:
-            return None
+    def _asked(self, asked: Mapping[str, Any]) -> Sequence[Any]:
+        reads = "" if self.conditioner is None else self.conditioner.reads
+        has = f"is conditioned on its {reads}" if reads else "is not conditioned"
+        for name in asked:
+            if name != reads:
+                raise UsageError(f"this run {has}: it takes no {name} to sample from")
+        if not asked:
+            return self.conditions if reads else ()
+        value = asked[reads]
+        if isinstance(value, list) and not value:
+            raise UsageError(f"{reads}: the list is empty; put a condition into it")
+        return value if isinstance(value, list) else [value]
+
+    def _read(self, conditions: Sequence[Any]) -> tuple[Tensor | None, tuple[str, ...]]:
+        """Turn conditions into tokens, each distinct one once, and into texts."""
+        if self.conditioner is None or not conditions:
+            return None, ()
+        reads = self.conditioner.reads
+        kind = self.facts.annotations[reads]
+        distinct = {id(condition): condition for condition in conditions}
+        column, texts = kind.column(len(distinct)), []
         try:
-            raw = {
-                text: self.conditioner.parse(text) for text in dict.fromkeys(captions)
-            }
+            for i, told in enumerate(distinct.values()):
+                text = told if isinstance(told, str) else None
+                value = told if text is None else self.conditioner.parse(text)
+                column[i] = kind.checked(value)
+                texts.append(kind.text(column[i]) if text is None else text)
+            tokens = self.conditioner.tokens(as_read(column))
         except ValueError as error:
-            raise UsageError(str(error)) from error
-        distinct = self.conditioner.tokens(list(raw.values()))
-        place = {text: i for i, text in enumerate(raw)}
-        return distinct[torch.tensor([place[text] for text in captions])]
+            raise UsageError(f"{reads}: {error}") from error
+        place = {key: i for i, key in enumerate(distinct)}
+        places = [place[id(condition)] for condition in conditions]
+        captions = tuple(texts[i] for i in places) if any(texts) else ()
+        return tokens[torch.tensor(places)], captions
 
     def _displayed(self, samples: Tensor) -> Tensor:
         """Scale pictures to [0, 1]; leave the values of anything else alone."""

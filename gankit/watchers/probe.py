@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from gankit.annotations import Classes, Texts
 from gankit.data.items import Data
 from gankit.errors import DataError
 from gankit.randomness import generator
@@ -38,9 +39,11 @@ class Probe:
         self._positions = order[:_PROBED]  # (B,)
         conditioner = run.game.conditioner
         mates = None
-        # captions are compared among all: few real samples have the same one
-        if conditioner is not None and conditioner.reads == "label":
-            self._positions, mates = self._mates(data)
+        reads = "" if conditioner is None else conditioner.reads
+        kind = data.facts.annotations.get(reads)
+        # anything else is compared among all: few real samples have the same of it
+        if isinstance(kind, Classes):
+            self._positions, mates = self._mates(data.annotations[reads])
         self.within = mates is not None
         real = self._real_at(data, self._positions)
         self._real = (
@@ -48,7 +51,7 @@ class Probe:
             if mates is None
             else _paired(real, self._real_at(data, mates))
         )
-        self._captions = conditioner is not None and conditioner.reads == "captions"
+        self._texts = isinstance(kind, Texts)
         self._strangers = None if conditioner is None else self._wrong(data)
         if self._strangers is not None:
             other = self._real_at(data, self._strangers)
@@ -65,14 +68,14 @@ class Probe:
           larger: a generator that has collapsed ignores what it is asked for, even if
           nothing else moves its samples either.
         - The effect of the noise is the mean distance between two samples of one
-          caption and two noises, by that between two real samples of any captions,
-          because few real ones have the same. Within a class it is the diversity.
+          text and two noises, by that between two real samples of any texts, because
+          few real ones have the same. Within a class it is the diversity.
         """
         made = self._generate(run, self._positions, 0)
         again = self._generate(run, self._positions, 1)
         distance = _paired(made, again) if self.within else _mutual(made)
         found = {DIVERSITY: _ratio(distance, self._real)}
-        if self._captions:
+        if self._texts:
             found[NOISE_EFFECT] = _ratio(_paired(made, again), self._real)
         if self._strangers is not None:
             other = self._generate(run, self._strangers, 0)
@@ -111,12 +114,11 @@ class Probe:
         except DataError:
             return None
 
-    def _mates(self, data: Data) -> tuple[Tensor, Tensor | None]:
+    def _mates(self, labels: Tensor) -> tuple[Tensor, Tensor | None]:
         """Pair positions with others of their class; None where all are alone."""
-        assert data.labels is not None, "the assembly refuses such a conditioner"
         rng, pairs = self._rng("mates"), []
         for position in self._positions.tolist():
-            same = (data.labels == data.labels[position]).nonzero().squeeze(1)
+            same = (labels == labels[position]).nonzero().squeeze(1)
             others = same[same != position]
             if len(others):
                 drawn = torch.randint(len(others), (), generator=rng)

@@ -9,10 +9,10 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
-from gankit import Facts
+from gankit import Facts, Texts
 from gankit_conditioners.char_cnn_rnn import CharCNNRNN
 
-FACTS = Facts((3, 16, 16), captioned=True)
+FACTS = Facts((3, 16, 16), captions=Texts())
 NAN = float("nan")
 
 
@@ -177,8 +177,8 @@ def test_an_unreadable_text_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("facts", "options", "message"),
     [
-        (Facts((3, 16, 16)), {}, "no captions.*choose a data set with captions"),
-        (Facts((784,), captioned=True), {}, r"\(784,\).*a data set of images"),
+        (Facts((3, 16, 16)), {}, "no annotation 'captions' of Texts.*choose a data"),
+        (Facts((784,), captions=Texts()), {}, r"\(784,\).*a data set of images"),
         (FACTS, {"length": 40}, "length = 40 .*48 or more"),
         (FACTS, {"fit_batch": 1}, "fit_batch = 1 .*2 or more"),
     ],

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gankit import Facts, Item
+from gankit import Facts, Item, Texts
 from gankit.data.items import Data
 from gankit.data.reading import read_data
 from gankit_conditioners import cache
@@ -27,8 +27,7 @@ PIXELS += [[0, 1, 1], [1, 0, 1], [1, 1, 1], [0, 0, 0]]
 class Swatches:
     """One plain image of each of eight colours, named in two ways."""
 
-    facts = Facts((3, 8, 8), captioned=True)
-    labels: Tensor | None = None
+    facts = Facts((3, 8, 8), captions=Texts())
 
     def __init__(self, colours: tuple[str, ...] = COLOURS) -> None:
         self.captions = [(f"a {c} swatch", f"it is all {c}") for c in colours]
@@ -36,6 +35,11 @@ class Swatches:
 
     def __len__(self) -> int:
         return len(self.captions)
+
+    @property
+    def annotations(self) -> dict[str, list[tuple[str, ...]]]:
+        """Give the captions."""
+        return {"captions": self.captions}
 
     def samples(self, indices: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Draw the images with a little noise."""
@@ -223,7 +227,7 @@ def test_another_seed_or_other_data_are_another_fit(folder: Path) -> None:
 class Coloured:
     """70 plain pictures of 8 x 8 random pixels, one of which can be another."""
 
-    facts = Facts((3, 8, 8), captioned=True)
+    facts = Facts((3, 8, 8), captions=Texts())
 
     def __init__(self, changed: int | None = None) -> None:
         rng = torch.Generator().manual_seed(0)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gankit import Facts, Item
+from gankit import Facts, Item, Texts
 from gankit.data.reading import read_data
 from gankit_conditioners.char_cnn_rnn import CharCNNRNN
 from gankit_conditioners.googlenet import features_of
@@ -22,12 +22,10 @@ COLOURS = ("black", "blue", "green", "cyan", "red", "purple", "yellow", "white")
 class Plain:
     """One plain image of each corner of the RGB cube, with its name."""
 
-    labels: Tensor | None = None
-    captions = tuple((f"all {colour}",) for colour in COLOURS)
-
     def __init__(self, channels: tuple[int, ...] = (0, 1, 2)) -> None:
         self.channels = channels
-        self.facts = Facts((len(channels), 8, 8), captioned=True)
+        self.annotations = {"captions": [(f"all {colour}",) for colour in COLOURS]}
+        self.facts = Facts((len(channels), 8, 8), captions=Texts())
 
     def __len__(self) -> int:
         return 8

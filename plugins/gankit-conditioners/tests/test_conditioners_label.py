@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gankit import Facts
+from gankit import Classes, Facts, Texts
 from gankit_conditioners.label import Label
 
 ANIMALS = ("cat", "dog", "Sea horse")
@@ -13,7 +13,7 @@ ANIMALS = ("cat", "dog", "Sea horse")
 
 def label(*classes: str) -> Label:
     """Build the conditioner of a data set with these classes."""
-    return Label(Facts((1, 8, 8), classes=classes))
+    return Label(Facts((1, 8, 8), label=Classes(classes)))
 
 
 def test_vectors_are_one_hot() -> None:
@@ -38,18 +38,11 @@ def test_there_is_nothing_to_learn_or_save() -> None:
     assert not label(*ANIMALS).state_dict()
 
 
-@pytest.mark.parametrize("classes", [None, ()])
-def test_a_data_set_without_classes_is_refused(classes: tuple[str, ...] | None) -> None:
+@pytest.mark.parametrize("declared", [{}, {"label": Texts()}])
+def test_a_data_set_without_classes_is_refused(declared: dict[str, Texts]) -> None:
     """The error says what is missing and what to do."""
-    with pytest.raises(ValueError, match=r"no labels.*choose a data set with classes"):
-        Label(Facts((1, 8, 8), classes=classes))
-
-
-@pytest.mark.parametrize("wrong", [3, -1, None, 1.5])
-def test_labels_outside_the_classes_are_refused(wrong: object) -> None:
-    """The error names the item, its label and the range."""
-    with pytest.raises(ValueError, match=rf"item 1 .*{wrong}.*3 classes.* 0 to 2"):
-        label(*ANIMALS).tokens([0, wrong])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match=r"no annotation 'label' of Classes.*choose a"):
+        Label(Facts((1, 8, 8), **declared))
 
 
 @pytest.mark.parametrize(

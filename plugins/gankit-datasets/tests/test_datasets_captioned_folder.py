@@ -45,7 +45,7 @@ def write_lines(root: Path, *lines, name="captions.jsonl") -> Path:
 def captions_by_name(root: Path, **options) -> dict[str, tuple[str, ...]]:
     """Return the captions that each picture got, by its sorted place."""
     data = captioned_folder(root=root, **options)
-    return {f"{i}": data[i].captions for i in range(len(data))}
+    return {f"{i}": data[i].annotations["captions"] for i in range(len(data))}
 
 
 def test_lines_of_a_file(tmp_path):
@@ -59,16 +59,16 @@ def test_lines_of_a_file(tmp_path):
         {"image": "x/b.png", "captions": ["a cat"], "split": None, "more": [1]},
     )
     data = captioned_folder(root=tmp_path, size=8)
-    assert data.facts.captioned
-    assert data.facts.classes is None
+    assert "captions" in data.facts.annotations
+    assert "label" not in data.facts.annotations
     assert data.facts.sample_shape == (3, 8, 8)
-    assert [item.captions for item in data] == [
+    assert [item.annotations["captions"] for item in data] == [
         ("a dog",),
         ("a cat",),
         ("one", "two", "three"),
     ]
     assert data[0].sample.shape == (3, 8, 8)
-    assert (data[2].label, data[2].captions) == (None, ("one", "two", "three"))
+    assert data[2].annotations == {"captions": ("one", "two", "three")}
     assert data.skipped == []
 
 
@@ -80,15 +80,15 @@ def test_classes_of_the_lines_come_before_those_of_the_folders(tmp_path):
         {"image": "y/b.png", "caption": "2", "class": "cat"},
     ]
     data = captioned_folder(root=write_lines(tmp_path, *classed))
-    assert data.facts.classes == ("cat", "dog")
-    assert [item.label for item in data] == [1, 0]
+    assert data.facts.annotations["label"].names == ("cat", "dog")
+    assert [item.annotations["label"] for item in data] == [1, 0]
     plain = captioned_folder(root=tmp_path, classes="none")
-    assert plain.facts.classes is None
-    assert [item.label for item in plain] == [None, None]
+    assert "label" not in plain.facts.annotations
+    assert all(item.annotations.keys() == {"captions"} for item in plain)
     for line in classed:
         del line["class"]
     data = captioned_folder(root=write_lines(tmp_path, *classed))
-    assert data.facts.classes == ("x", "y")
+    assert data.facts.annotations["label"].names == ("x", "y")
 
 
 def test_a_class_missing_in_few_lines_is_skipped(tmp_path):
@@ -111,7 +111,7 @@ def test_a_split_keeps_its_lines_only(tmp_path):
         {"image": "c.png", "caption": "3"},
     )
     data = captioned_folder(root=tmp_path, split="test")
-    assert [item.captions for item in data] == [("2",)]
+    assert [item.annotations["captions"] for item in data] == [("2",)]
     assert data.skipped == []
     assert len(captioned_folder(root=tmp_path)) == 3
     with pytest.raises(DataError, match=r"no captions of split 'tran' .*'train'\?"):
@@ -125,12 +125,12 @@ def test_text_files_beside_the_pictures(tmp_path):
     (tmp_path / "dog" / "a.TXT").write_text("a dog")
     (tmp_path / "dog" / "b.v2.txt").write_bytes("﻿ein Hündchen\n".encode())
     data = captioned_folder(root=tmp_path)
-    assert [item.captions for item in data] == [
+    assert [item.annotations["captions"] for item in data] == [
         ("a cat", "it sleeps"),
         ("a dog",),
         ("ein Hündchen",),
     ]
-    assert [item.label for item in data] == [0, 1, 1]
+    assert [item.annotations["label"] for item in data] == [0, 1, 1]
 
 
 def test_text_files_have_no_splits(tmp_path):
@@ -203,7 +203,7 @@ def test_an_empty_class_is_none(tmp_path):
     kinds = {"a": "", "b": "dog", "c": "cat"}
     lines = [{"image": f"{n}.png", "caption": n, "class": k} for n, k in kinds.items()]
     data = captioned_folder(root=write_lines(tmp_path, *lines))
-    assert data.facts.classes == ("cat", "dog")
+    assert data.facts.annotations["label"].names == ("cat", "dog")
     assert data.skipped == ["a.png: no class"]
 
 
@@ -226,7 +226,12 @@ def test_what_lacks_its_counterpart_is_skipped_and_listed(tmp_path):
         {"image": "captions.jsonl", "caption": "no picture at all"},
     )
     data = captioned_folder(root=tmp_path)
-    assert [item.captions for item in data] == [("a",), ("b",), ("c",), ("d",)]
+    assert [item.annotations["captions"] for item in data] == [
+        ("a",),
+        ("b",),
+        ("c",),
+        ("d",),
+    ]
     assert data.skipped == [
         "f.png: no caption",
         "g.png: no caption",
@@ -377,7 +382,7 @@ def test_a_pickled_folder_gives_the_same_items(tmp_path):
     assert copy.facts == data.facts
     for one, other in zip(data, copy, strict=True):
         assert torch.equal(one.sample, other.sample)
-        assert (one.label, one.captions) == (other.label, other.captions)
+        assert one.annotations == other.annotations
 
 
 @pytest.mark.skipif(not FLICKR.is_file(), reason="no Flickr8k in the test data")
@@ -391,10 +396,17 @@ def test_real_captioned_photographs(tmp_path):
     data = captioned_folder(root=tmp_path, load_size=76, mirror=True)
     assert len(data) == 300
     assert data.skipped == []
-    assert set(data.facts.classes) == {line["class"] for line in known.values()}
+    assert set(data.facts.annotations["label"].names) == {
+        line["class"] for line in known.values()
+    }
     for (_, line), item in zip(sorted(known.items()), data, strict=True):
         assert item.sample.shape == (3, 76, 76)
-        assert data.facts.classes[item.label] == line["class"]
-        assert set(item.captions) == {" ".join(c.split()) for c in line["captions"]}
+        assert (
+            data.facts.annotations["label"].names[item.annotations["label"]]
+            == line["class"]
+        )
+        assert set(item.annotations["captions"]) == {
+            " ".join(c.split()) for c in line["captions"]
+        }
     train = captioned_folder(root=tmp_path, split="train")
     assert len(train) == sum(line["split"] == "train" for line in known.values())

@@ -16,7 +16,7 @@ def points(data) -> tuple[torch.Tensor, torch.Tensor]:
     """Return all points (N, 2) and their modes (N,)."""
     items = [data[i] for i in range(len(data))]
     samples = torch.stack([item.sample for item in items])
-    return samples, torch.tensor([item.label for item in items])
+    return samples, torch.tensor([item.annotations["label"] for item in items])
 
 
 def test_the_ring_of_eight():
@@ -25,7 +25,7 @@ def test_the_ring_of_eight():
     samples, modes = points(data)
     assert data.facts.sample_shape == (2,)
     assert data.facts.sample_range == UNBOUNDED
-    assert data.facts.classes == tuple(f"mode {i}" for i in range(8))
+    assert data.facts.annotations["label"].names == tuple(f"mode {i}" for i in range(8))
     assert samples.dtype == torch.float32
     for mode in range(8):
         own = samples[modes == mode]

@@ -36,9 +36,9 @@ def test_a_flat_folder_has_no_classes(tmp_path):
     assert greens(data) == [10, 20, 30]
     assert data.facts.sample_shape == (3, 16, 16)
     assert data.facts.sample_range is None
-    assert data.facts.classes is None
-    assert not data.facts.captioned
-    assert [(item.label, item.captions) for item in data] == [(None, ())] * 3
+    assert "label" not in data.facts.annotations
+    assert "captions" not in data.facts.annotations
+    assert [item.annotations for item in data] == [{}] * 3
     assert data[0].sample.shape == (3, 16, 16)
     assert data[0].sample.dtype == torch.uint8
     assert data.skipped == []
@@ -51,14 +51,16 @@ def test_sub_folders_are_classes_to_any_depth(tmp_path):
     paint(tmp_path / "dog" / "y.png", (0, 2, 0))
     paint(tmp_path / "cat" / "z.png", (0, 3, 0))
     data = image_folder(root=str(tmp_path))
-    assert data.facts.classes == ("cat", "dog")
-    assert [(green, data[i].label) for i, green in enumerate(greens(data))] == [
+    assert data.facts.annotations["label"].names == ("cat", "dog")
+    assert [
+        (green, data[i].annotations["label"]) for i, green in enumerate(greens(data))
+    ] == [
         (3, 0),
         (1, 1),
         (2, 1),
     ]
-    assert (data[0].label, data[0].captions) == (0, ())
-    assert image_folder(root=tmp_path, labels="none").facts.classes is None
+    assert data[0].annotations == {"label": 0}
+    assert image_folder(root=tmp_path, labels="none").facts.annotations == {}
 
 
 @pytest.mark.parametrize(
@@ -84,8 +86,8 @@ def test_classes_are_in_the_order_of_their_names(tmp_path):
     for name in reversed(names):
         paint(tmp_path / name / "a.png")
     data = image_folder(root=tmp_path, size=4)
-    assert data.facts.classes == tuple(names)
-    assert [item.label for item in data] == list(range(12))
+    assert data.facts.annotations["label"].names == tuple(names)
+    assert [item.annotations["label"] for item in data] == list(range(12))
 
 
 def test_pictures_beside_the_classes_are_skipped(tmp_path):
@@ -218,7 +220,7 @@ def test_links_are_followed_and_loops_end(tmp_path):
     (tmp_path / "root" / "b" / "up").symlink_to(tmp_path / "root")
     (tmp_path / "root" / "self").symlink_to(tmp_path / "root" / "self")
     data = image_folder(root=tmp_path / "root")
-    assert data.facts.classes == ("b", "c")
+    assert data.facts.annotations["label"].names == ("b", "c")
     assert greens(data) == [1, 2]
     assert sorted(data.skipped) == [
         "a: a link to a folder read already",
@@ -282,7 +284,7 @@ def test_a_pickled_folder_gives_the_same_items(tmp_path):
     assert copy.transform == data.transform
     for one, other in zip(data, copy, strict=True):
         assert torch.equal(one.sample, other.sample)
-        assert one.label == other.label
+        assert one.annotations["label"] == other.annotations["label"]
 
 
 def test_indices_beyond_the_end_are_index_errors(tmp_path):

@@ -158,9 +158,11 @@ def test_every_caption_is_true_of_its_picture(scenes):
     counts = set()
     for index in range(100):
         item = data[index]
-        colours = {colour for _, colour, _ in things_in(item.captions[0])}
+        colours = {
+            colour for _, colour, _ in things_in(item.annotations["captions"][0])
+        }
         drawn = {colour: coverage(item.sample, colour) for colour in colours}
-        for caption in item.captions:
+        for caption in item.annotations["captions"]:
             named = things_in(caption)
             counts.add(len(named))
             masks = [drawn[colour] for _, colour, _ in named]
@@ -186,7 +188,7 @@ def test_a_smaller_picture_is_a_larger_one_seen_from_afar(size):
         averaged = torch.nn.functional.avg_pool2d(pixels, 128 // size)
         difference = (averaged - small[index].sample).abs()
         assert difference.mean() < 4
-        assert large[index].captions == small[index].captions
+        assert large[index].annotations == small[index].annotations
 
 
 def test_small_pictures_show_their_colours():
@@ -200,7 +202,7 @@ def test_small_pictures_show_their_colours():
             seen = Counter()
             for shade, count in Counter(map(tuple, bright)).items():
                 seen[nearest(torch.tensor(shade))] += count
-            for _, colour, _ in things_in(item.captions[0]):
+            for _, colour, _ in things_in(item.annotations["captions"][0]):
                 assert seen[colour] >= least
 
 
@@ -210,7 +212,7 @@ def test_no_caption_fits_scenes_of_two_classes(scenes):
     data = DrawnShapes(scenes=scenes, captions=8)
     meanings = defaultdict(set)
     for index in range(4000):
-        label, captions = data.annotation(index)
+        label, captions = data.annotations(index).values()
         for caption in captions:
             meanings[caption].add(label)
     assert len(meanings) > 500
@@ -234,9 +236,9 @@ def test_every_caption_settles_the_class(scenes):
     """Whoever reads one of a scene's captions can tell its class and no other."""
     data = DrawnShapes(scenes=scenes, captions=8)
     for index in range(1000):
-        label, captions = data.annotation(index)
+        label, captions = data.annotations(index).values()
         told = {class_told_by(caption) for caption in captions}
-        assert told == {data.facts.classes[label]}
+        assert told == {data.facts.annotations["label"].names[label]}
 
 
 def test_the_classes_are_all_that_can_be_told_apart():
@@ -249,8 +251,11 @@ def test_the_classes_are_all_that_can_be_told_apart():
         "red star above cyan star",
         "red star left of cyan star",
     )
-    assert data.facts.classes == alone + pairs
-    seen = {data.facts.classes[data.annotation(index)[0]] for index in range(200)}
+    assert data.facts.annotations["label"].names == alone + pairs
+    seen = {
+        data.facts.annotations["label"].names[data.annotations(index)["label"]]
+        for index in range(200)
+    }
     assert seen == {*alone, *pairs}
 
 
@@ -263,7 +268,11 @@ def test_classes_are_as_many_as_things_and_pairs(scenes, classes):
     data = DrawnShapes(
         colours=COLOURS[:4], shapes=("circle", "square", "triangle"), scenes=scenes
     )
-    assert len(data.facts.classes) == len(set(data.facts.classes)) == classes
+    assert (
+        len(data.facts.annotations["label"].names)
+        == len(set(data.facts.annotations["label"].names))
+        == classes
+    )
 
 
 def test_another_class_may_agree_in_either_thing():
@@ -281,11 +290,12 @@ def test_another_class_may_agree_in_either_thing():
         shapes=("circle", "square", "triangle"),
     )
     read = read_data(data, device=torch.device("cpu"), mode="streamed")
+    read.reads = "captions"
     rng = torch.Generator().manual_seed(0)
     strangers = read.strangers(torch.arange(5000), rng)
     things = [
-        re.split(" above | left of ", data.facts.classes[label])
-        for label in read.labels.tolist()
+        re.split(" above | left of ", data.facts.annotations["label"].names[label])
+        for label in read.annotations["label"].tolist()
     ]
     share = 17 / 215
     spread = (share * (1 - share) / 5000) ** 0.5
@@ -295,7 +305,7 @@ def test_another_class_may_agree_in_either_thing():
             for own, other in enumerate(strangers.tolist())
         )
         assert abs(agree / 5000 - share) < 4 * spread
-    assert not (read.labels == read.labels[strangers]).any()
+    assert not (read.annotations["label"] == read.annotations["label"][strangers]).any()
 
 
 def test_captions_of_a_scene_are_distinct_and_short():
@@ -304,7 +314,7 @@ def test_captions_of_a_scene_are_distinct_and_short():
         for count in (1, 5, 8):
             data = DrawnShapes(scenes=scenes, captions=count)
             for index in range(300):
-                captions = data.annotation(index)[1]
+                captions = data.annotations(index)["captions"]
                 assert len(captions) == len(set(captions)) == count
                 assert max(map(len, captions)) <= 201
 
@@ -312,7 +322,9 @@ def test_captions_of_a_scene_are_distinct_and_short():
 def test_articles_agree():
     """An orange star, but a large orange star."""
     data = DrawnShapes(scenes="mixed", captions=8)
-    text = " ".join(" ".join(data.annotation(index)[1]) for index in range(500))
+    text = " ".join(
+        " ".join(data.annotations(index)["captions"]) for index in range(500)
+    )
     assert "an orange" in text
     assert not re.search(r"\ba [aeio]|\ban [^aeio]", text)
 
@@ -334,14 +346,14 @@ def test_classes_are_equally_likely(scenes, classes, quantile):
     data = DrawnShapes(
         scenes=scenes, colours=COLOURS[:4], shapes=("circle", "square", "triangle")
     )
-    counts = Counter(data.annotation(index)[0] for index in range(6000))
+    counts = Counter(data.annotations(index)["label"] for index in range(6000))
     assert chi_square(counts, classes) < quantile
 
 
 def test_half_of_mixed_scenes_have_one_thing():
     """Within 4 standard deviations; the things alone are equally likely too."""
     data = DrawnShapes(scenes="mixed")
-    counts = Counter(data.annotation(index)[0] for index in range(6000))
+    counts = Counter(data.annotations(index)["label"] for index in range(6000))
     alone = Counter({label: n for label, n in counts.items() if label < 40})
     assert abs(alone.total() - 3000) < 4 * (6000 / 4) ** 0.5
     assert chi_square(alone, 40) < 80.6  # 99.99 % quantile
@@ -390,7 +402,7 @@ def test_every_large_thing_is_larger_than_every_small_one():
 def same(one, other) -> bool:
     """Whether two items are equal in everything."""
     return torch.equal(one.sample, other.sample) and (
-        (one.label, one.captions) == (other.label, other.captions)
+        one.annotations == other.annotations
     )
 
 
@@ -404,7 +416,7 @@ def test_an_item_depends_on_the_seed_and_its_index_alone():
         assert same(item, backwards[index])
         assert same(item, copy[index])
         assert same(item, longer[index])
-        assert data.annotation(index) == (item.label, item.captions)
+        assert data.annotations(index) == item.annotations
     assert len(pickle.dumps(longer)) == len(pickle.dumps(data))
     other = DrawnShapes(scenes="mixed", items=50, seed=1)
     assert not any(same(data[i], other[i]) for i in range(50))
@@ -412,7 +424,7 @@ def test_an_item_depends_on_the_seed_and_its_index_alone():
 
 def test_the_scenes_of_a_seed_never_change():
     """Recipes and published numbers rest on them."""
-    label, captions = DrawnShapes().annotation(0)
+    label, captions = DrawnShapes().annotations(0).values()
     assert (label, captions) == (
         13,
         (
@@ -423,7 +435,9 @@ def test_the_scenes_of_a_seed_never_change():
             "a little blue star",
         ),
     )
-    label, captions = DrawnShapes(scenes="two", seed=7, captions=2).annotation(123)
+    label, captions = (
+        DrawnShapes(scenes="two", seed=7, captions=2).annotations(123).values()
+    )
     # the star is the 9th kind, the cross the 25th that is not green, beside is 2nd
     assert (label, captions) == (
         8 * 35 * 2 + 24 * 2 + 1,
@@ -454,14 +468,14 @@ def test_facts_and_items_agree(size):
     data = DrawnShapes(size=size, items=3)
     assert data.facts.sample_shape == (3, size, size)
     assert data.facts.sample_range is None
-    assert data.facts.captioned
+    assert "captions" in data.facts.annotations
     items = list(data)
     assert len(items) == len(data) == 3
     for item in items:
         assert item.sample.shape == (3, size, size)
         assert item.sample.dtype == torch.uint8
-        assert 0 <= item.label < 40
-        assert len(item.captions) == 5
+        assert 0 <= item.annotations["label"] < 40
+        assert len(item.annotations["captions"]) == 5
 
 
 @pytest.mark.parametrize(

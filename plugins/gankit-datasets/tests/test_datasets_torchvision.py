@@ -117,8 +117,8 @@ def test_archives_in_a_writable_folder_are_unpacked_beside_them(root):
     assert len(data) == 6
     assert data.facts.sample_shape == (1, 28, 28)
     assert data.facts.sample_range is None
-    assert data.facts.classes == tuple("0123456789")
-    assert not data.facts.captioned
+    assert data.facts.annotations["label"].names == tuple("0123456789")
+    assert "captions" not in data.facts.annotations
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -132,7 +132,7 @@ def test_items_are_the_pixels_and_labels_of_the_files(root, order):
             assert data[i].sample.flatten().tolist() == [
                 pixel(short, i, place) for place in range(784)
             ]
-            assert data[i].label == (i + 1) % 10
+            assert data[i].annotations["label"] == (i + 1) % 10
     with pytest.raises(IndexError):
         data[len(data)]
 
@@ -225,7 +225,14 @@ def test_a_missing_archive_is_downloaded_and_the_others_kept(
     (root / "MNIST/raw/t10k-labels-idx1-ubyte.gz").write_bytes(b"cut short")
     with served(mirror) as address:
         monkeypatch.setattr(datasets.MNIST, "mirrors", [address])
-        assert [item.label for item in mnist(root=root)] == [1, 2, 3, 4, 5, 6]
+        assert [item.annotations["label"] for item in mnist(root=root)] == [
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+        ]
     damaged = root / "MNIST/raw/t10k-labels-idx1-ubyte.gz"
     assert damaged.read_bytes() == b"cut short"
 
@@ -318,9 +325,14 @@ def test_other_sizes_are_resized_without_aliasing(root, size):
 
 def test_skip_and_take_cut_a_run_of_items_out(root):
     """Skip is taken off first; together they split a set in two."""
-    assert [mnist(root=root, take=4)[i].label for i in range(4)] == [1, 2, 3, 4]
+    assert [mnist(root=root, take=4)[i].annotations["label"] for i in range(4)] == [
+        1,
+        2,
+        3,
+        4,
+    ]
     rest = mnist(root=root, skip=4)
-    assert [item.label for item in rest] == [5, 6]
+    assert [item.annotations["label"] for item in rest] == [5, 6]
     assert len(mnist(root=root, skip=2, take=3)) == 3
 
 
@@ -343,8 +355,8 @@ def test_fashion_mnist_lies_in_a_folder_of_its_own(archives, tmp_path):
     """The same format, with classes named by torchvision."""
     shutil.copytree(archives, tmp_path / "data" / "FashionMNIST" / "raw")
     data = fashion_mnist(root=tmp_path / "data", download=False, size=32)
-    assert data.facts.classes[0] == "T-shirt/top"
-    assert len(data.facts.classes) == 10
+    assert data.facts.annotations["label"].names[0] == "T-shirt/top"
+    assert len(data.facts.annotations["label"].names) == 10
     assert data.facts.sample_shape == (1, 32, 32)
 
 
@@ -392,9 +404,11 @@ def test_cifar10_is_channels_first(cifar_archive, tmp_path):
     expected = [rng.randrange(256) for _ in range(3072)]
     assert len(data) == 4
     assert data.facts.sample_shape == (3, 32, 32)
-    assert data.facts.classes == tuple(f"kind {i}" for i in range(10))
+    assert data.facts.annotations["label"].names == tuple(
+        f"kind {i}" for i in range(10)
+    )
     assert data[0].sample.flatten().tolist() == expected
-    assert [item.label for item in data] == [3, 8, 3, 8]
+    assert [item.annotations["label"] for item in data] == [3, 8, 3, 8]
     assert len(cifar10(root=tmp_path, split="test", download=False)) == 2
 
 
@@ -412,9 +426,13 @@ def test_the_real_mnist(tmp_path):
     root = tmp_path / "mnist"
     shutil.copytree(REAL / "mnist", root)
     train, test = mnist(root=root), mnist(root=root, split="test")
-    counts = torch.bincount(torch.tensor([item.label for item in train])).tolist()
+    counts = torch.bincount(
+        torch.tensor([item.annotations["label"] for item in train])
+    ).tolist()
     assert counts == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    counts = torch.bincount(torch.tensor([item.label for item in test])).tolist()
+    counts = torch.bincount(
+        torch.tensor([item.annotations["label"] for item in test])
+    ).tolist()
     assert counts == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     pixels = torch.stack([item.sample for item in train]).float() / 255
     assert pixels.mean().item() == pytest.approx(0.13066, abs=1e-5)

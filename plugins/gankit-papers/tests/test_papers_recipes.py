@@ -128,7 +128,7 @@ def test_noise_is_the_papers() -> None:
 def test_the_quickstarts_scenes_are_of_more_classes_than_a_batch_of_its_fit() -> None:
     """12 things beside 9 of another colour, in two ways: no class comes up twice."""
     recipe = _read("quickstart")
-    classes = recipe.dataset.build().facts.classes
+    classes = recipe.dataset.build().facts.annotations["label"].names
     assert recipe.conditioner is not None
     fitted = recipe.conditioner.options["fit_batch"]
     assert len(classes) == 12 * 9 * 2 == 216 > fitted

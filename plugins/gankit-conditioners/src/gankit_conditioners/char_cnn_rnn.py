@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from importlib.metadata import version
-from typing import Literal
 
 import torch
 from attrs import asdict
 from torch import Tensor, nn
 
-from gankit import Count, Facts, Fraction, Positive
+from gankit import Count, Facts, Fraction, Positive, Texts
 from gankit.parts import ReadData
 from gankit_conditioners import cache
 from gankit_conditioners.alphabet import ALPHABET, is_legible
@@ -72,7 +71,7 @@ class CharCNNRNN(nn.Module):
             short for the convolutions.
     """
 
-    reads: Literal["captions"] = "captions"
+    reads = "captions"
     scale: Tensor
     fitted: Tensor
 
@@ -129,8 +128,7 @@ class CharCNNRNN(nn.Module):
         self, data: ReadData, device: torch.device, seed: int, progress: Progress
     ) -> dict[str, Tensor]:
         """Fit a fresh encoder and measure its scale."""
-        assert data.captions is not None, "a conditioner of captions is given some"
-        table = CaptionTable.of(data.captions)
+        table = CaptionTable.of(data.annotations[self.reads])
         lost = "; ".join(table.notes(self.encoder.length))
         progress(0, self._settings.steps, lost or "fitting the text encoder")
         encoder = fit_text_encoder(
@@ -212,12 +210,7 @@ class CharCNNRNN(nn.Module):
 
 def _check(facts: Facts, fit_batch: int) -> None:
     """Refuse what cannot be fitted to."""
-    if not facts.captioned:
-        raise ValueError(
-            "the data set has no captions, so that the conditioner 'char-cnn-rnn' has "
-            "nothing to read; choose a data set with captions, or the conditioner "
-            "'label' if the data set has classes"
-        )
+    facts.declared(CharCNNRNN.reads, Texts)
     if len(facts.sample_shape) != 3:
         raise ValueError(
             "the conditioner 'char-cnn-rnn' learns from images, but the data set has "

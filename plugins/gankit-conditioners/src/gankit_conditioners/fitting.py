@@ -11,6 +11,7 @@ import torch
 from attrs import frozen
 from torch import Tensor, nn
 
+from gankit import Classes
 from gankit.parts import ReadData
 from gankit_conditioners.alphabet import spell
 from gankit_conditioners.captions import CaptionTable
@@ -68,7 +69,9 @@ def fit_text_encoder(
             "conditioner=none"
         )
     rng = torch.Generator().manual_seed(seed)
-    stream = pairs(table, data.labels, settings.batch, rng)
+    classed = isinstance(data.facts.annotations.get("label"), Classes)
+    labels = data.annotations["label"] if classed else None
+    stream = pairs(table, labels, settings.batch, rng)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.default_generator.manual_seed(seed)  # weights are drawn on the CPU
         texts = build().requires_grad_(True).to(device)

@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from attrs import frozen
 
+from gankit import Classes, Facts, Item, Texts
 from gankit.errors import DataError
-from gankit.parts import Facts, Item
 from gankit_datasets.pictures import SUFFIXES, Look, faults
 from gankit_datasets.views import RandomView
 
@@ -65,11 +66,12 @@ class PictureFolder:
         self._root, self._entries, self._look = root, kept, look
         names = sorted({entry.label for entry in kept if entry.label is not None})
         self._indices = {name: index for index, name in enumerate(names)}
-        self.facts = Facts(
-            (look.channels, size, size),
-            classes=tuple(names) or None,
-            captioned=any(entry.captions for entry in kept),
-        )
+        declared: dict[str, Any] = {}
+        if names:
+            declared["label"] = Classes(names)
+        if any(entry.captions for entry in kept):
+            declared["captions"] = Texts()
+        self.facts = Facts((look.channels, size, size), **declared)
         if look.side != size or mirror:
             self.transform = RandomView(size, mirror)
 
@@ -79,8 +81,12 @@ class PictureFolder:
     def __getitem__(self, index: int) -> Item:
         sample = self._look.read(self._root / self._entries[index].image)
         entry = self._entries[index]
-        label = None if entry.label is None else self._indices[entry.label]
-        return Item(sample, label, entry.captions)
+        known: dict[str, Any] = {}
+        if entry.label is not None:
+            known["label"] = self._indices[entry.label]
+        if "captions" in self.facts.annotations:
+            known["captions"] = entry.captions
+        return Item(sample, **known)
 
 
 def stored_side(size: int, load_size: int | None) -> int:

@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gankit import UNBOUNDED, Count, Facts, Item, Positive, Whole
+from gankit import UNBOUNDED, Classes, Count, Facts, Item, Positive, Whole
 
 _BLOCK = 4096  # points drawn by one call, so that a longer set begins like a shorter
 
@@ -58,13 +58,13 @@ class Gaussians:
         noise = _standard_normal(samples, seed)
         self._samples = self.centres[self._labels] + self.std * noise
         names = tuple(f"mode {number}" for number in range(len(self.centres)))
-        self.facts = Facts((2,), sample_range=UNBOUNDED, classes=names)
+        self.facts = Facts((2,), sample_range=UNBOUNDED, label=Classes(names))
 
     def __len__(self) -> int:
         return len(self._samples)
 
     def __getitem__(self, index: int) -> Item:
-        return Item(self._samples[index], int(self._labels[index]))
+        return Item(self._samples[index], label=int(self._labels[index]))
 
 
 def _ring(modes: int, radius: float) -> Tensor:

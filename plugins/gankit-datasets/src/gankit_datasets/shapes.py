@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from gankit import Count, Facts, Item, Range, Whole
+from gankit import Classes, Count, Facts, Item, Range, Texts, Whole
 from gankit_datasets.drawing import draw_scene
 from gankit_datasets.scenes import (
     COLOURS,
@@ -81,7 +81,7 @@ class DrawnShapes:
         classes = single_classes(self._kinds) if scenes != "two" else []
         classes += pair_classes(self._kinds) if scenes != "one" else []
         self._labels = {name: label for label, name in enumerate(classes)}
-        self.facts = Facts((3, size, size), classes=tuple(classes), captioned=True)
+        self.facts = Facts((3, size, size), label=Classes(classes), captions=Texts())
 
     def __len__(self) -> int:
         return len(self._items)
@@ -89,12 +89,12 @@ class DrawnShapes:
     def __getitem__(self, index: int) -> Item:
         scene, captions = self._told(index)
         sample = draw_scene(scene.things, self._size)
-        return Item(sample, self._labels[scene.class_name], captions)
+        return Item(sample, label=self._labels[scene.class_name], captions=captions)
 
-    def annotation(self, index: int) -> tuple[int, tuple[str, ...]]:
+    def annotations(self, index: int) -> dict[str, Any]:
         """Return an item's label and captions without drawing it."""
         scene, captions = self._told(index)
-        return self._labels[scene.class_name], captions
+        return {"label": self._labels[scene.class_name], "captions": captions}
 
     def _told(self, index: int) -> tuple[Single | Pair, tuple[str, ...]]:
         # the method random() of Python's generator is kept the same in all versions

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gankit import Classes, Facts, Item
 from gankit.errors import DataError
-from gankit.parts import Facts, Item
 from gankit_datasets.torchvision_sets import Source, load
 
 _CHUNK = 1024  # pictures converted to float at once, to bound memory
@@ -30,13 +30,13 @@ class StoredImages:
     ) -> None:
         self._samples = samples
         self._labels = list(labels)
-        self.facts = Facts(tuple(samples.shape[1:]), classes=tuple(classes))
+        self.facts = Facts(samples.shape[1:], label=Classes(classes))
 
     def __len__(self) -> int:
         return len(self._labels)
 
     def __getitem__(self, index: int) -> Item:
-        return Item(self._samples[index], self._labels[index])
+        return Item(self._samples[index], label=self._labels[index])
 
 
 def stored_images(
