@@ -154,7 +154,8 @@ def structure_recipe(name: str, table: dict[str, Any], registry: Registry) -> Re
     blocks = _blocks(registry)
     problems = [
         f"{key}: no such block{nearest(key, blocks) or f'; there are {listed(blocks)}'}"
-        for key in table
+        + ("; if it is of a plugin's kind, load that plugin" * isinstance(block, list))
+        for key, block in table.items()
         if key not in (*blocks, *OWN_BLOCKS)
     ]
     described = structure(table.get("description", ""), str, "description", problems)
