@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gankit.errors import BrokenItem, DataError
 from gankit.hookspecs import hookimpl
-from gankit.kinds import Command, Kind, Part
+from gankit.kinds import Command, Kind, OfKind, Part
 from gankit.limits import Count, Fraction, NonNegative, Positive, Range, Whole
 from gankit.parts import UNBOUNDED, Facts, Item, Shapes
 
@@ -45,6 +45,7 @@ __all__ = [
     "Kind",
     "Noise",
     "NonNegative",
+    "OfKind",
     "Optimizer",
     "Part",
     "Player",

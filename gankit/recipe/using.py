@@ -72,9 +72,9 @@ class _Inner:
     def __call__(self, *given: object) -> Any:
         if len(given) != self.takes:
             raise PluginError(
-                f"{self.option} {self.name!r} is built with {self.takes} arguments, "
-                f"those of its kind, and was given {len(given)}; the author of the "
-                "part around it has to mend that"
+                f"{self.option} {self.name!r} was given {len(given)} arguments, and "
+                f"its kind is given {self.takes}; the author of the part around it "
+                "has to mend that"
             )
         try:
             return self.build(*given)
