@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from gankit.errors import HookError, MisfitError, RecipeError
 from gankit.plugins.discovery import discover
 from gankit.recipe.schema import recipe_schema
 from sites import HEAD, Site, yields
+from test_docs import DOCS, blocks
 from tiny import LABELLED, metrics, tree, write
 
 WriteFile = Callable[[str, str], Path]
@@ -458,7 +460,7 @@ def test_a_state_that_a_hook_no_longer_reads_is_said(
         gankit.resume(tmp_path / "run", {"train.steps": 2})
     assert str(caught.value).startswith(
         "hooks.0 'watch_parts/patience' cannot take up its state in the checkpoint: "
-        "KeyError: 'least'"
+        "KeyError: 'least' (line "
     )
 
 
@@ -593,3 +595,26 @@ def test_hooks_are_listed_and_shown_like_all_parts(
     assert {"fails", "patience", "told"} <= set(there)
     assert run(["show", "hook", "patience", "--plugin", plugin]) == 0
     assert "patience  3         a whole number at least 1" in capsys.readouterr().out
+
+
+def test_the_documented_hook_and_metric_do_what_is_said(
+    plugin_file: WriteFile, tmp_path: Path
+) -> None:
+    """Measured every hundred steps and last; stopped by what does not fall."""
+    pages = (DOCS / "hooks.md", DOCS / "parts.md")
+    code = {block.file: block.text for page in pages for block in blocks(page)}
+    files = [plugin_file(n, code[n]) for n in ("my_hooks.py", "my_metrics.py")]
+    hook = {"use": "patience", "metric": "AUC", "every": 1, "looks": 1}
+    table = _table(hooks=[hook], metrics=[{"use": "spread", "k": 8}])
+    run_ = gankit.train(table, out=tmp_path / "run", plugins=files)
+    values = [line["AUC"] for line in metrics(tmp_path / "run")]
+    fell = [late < early for early, late in pairwise(values)]
+    assert run_.step == len(values)
+    assert fell == [True] * (len(fell) - 1) + [False]
+    assert run_.stopping.startswith("AUC has not fallen since ")
+    hook["looks"] = 9
+    gankit.train(table, out=tmp_path / "whole", plugins=files)
+    lines = metrics(tmp_path / "whole")
+    assert ["spread" in line for line in lines] == [False] * 5 + [True]
+    drawn = gankit.load(tmp_path / "whole").sample(8).samples
+    assert lines[-1]["spread"] == float(drawn.std())

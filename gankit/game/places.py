@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gankit.kinds import Origin
+from gankit.kinds import KINDS, Origin
 from gankit.plugins.watching import absence, unpaired, watching_fault
 
 if TYPE_CHECKING:
@@ -33,6 +33,12 @@ def numbered(several: Mapping[str, Sequence[object]]) -> dict[str, object]:
     }
 
 
+def only_watches(place: str) -> bool:
+    """Tell whether a place is none of the game's, but of hooks or a plugin's kind."""
+    block = place.partition(".")[0]
+    return all(block not in (k.name, k.block) for k in KINDS if k.block != HOOKS)
+
+
 def watching_misfits(
     parts: Mapping[str, object], origins: Mapping[str, Origin]
 ) -> list[str]:
@@ -44,9 +50,11 @@ def watching_misfits(
     """
     problems = []
     for place, part in parts.items():
-        fault = watching_fault(part) or unpaired(part)
+        fault = watching_fault(part)
         if place.startswith(f"{HOOKS}."):
             fault = fault or absence(part)
+        if only_watches(place):
+            fault = fault or unpaired(part)
         if fault:
             known = origins.get(place)
             name = repr(known.part) if known else type(part).__name__

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gankit.errors import RunError, listed
-from gankit.kinds import KINDS, Origin
+from gankit.game.places import only_watches
+from gankit.kinds import Origin
 from gankit.plugins import versions
 from gankit.plugins.versions import core_version
 from gankit.runs.checkpoint import Checkpoint, all_in, latest, read
@@ -86,7 +87,7 @@ def restore(
     state, kept = whole["game"], dict(whole["hooks"])
     other = _other_versions(found, parts)
     changed = _changed_parts(found, parts)
-    other += [line for place, line in changed.items() if not _only_watches(place)]
+    other += [line for place, line in changed.items() if not only_watches(place)]
     kept = {name: state for name, state in kept.items() if name not in changed}
     other += _mismatches(weights, networks)
     other += [
@@ -181,15 +182,9 @@ def _changed_parts(found: Checkpoint, parts: Mapping[str, Origin]) -> dict[str, 
     }
 
 
-def _only_watches(place: str) -> bool:
-    """Tell whether a place is none of the game's, but of hooks or a plugin's kind."""
-    block = place.partition(".")[0]
-    return all(block not in (k.name, k.block) for k in KINDS if k.name != "hook")
-
-
 def _other_watchers(found: Checkpoint, parts: Mapping[str, Origin]) -> list[str]:
     changed = _changed_parts(found, parts).items()
-    return [line for place, line in changed if _only_watches(place)]
+    return [line for place, line in changed if only_watches(place)]
 
 
 def _versions(parts: Mapping[str, Origin]) -> dict[str, str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from gankit.errors import RunError
-from gankit.game.places import HOOKS, places
+from gankit.errors import GankitError, RunError, told
+from gankit.game.places import only_watches, places
 from gankit.plugins.watching import implemented, keeps
 from gankit.runs.run import Run
 from gankit.runs.stopping import stopped_by_signals
@@ -41,10 +41,10 @@ def _seated(run: Run) -> Iterator[str]:
     # the last one added is called first
     for place, part in reversed(every.values()):
         watches = bool(implemented(part))
-        apart = place.partition(".")[0] in (HOOKS, *assembly.others)
         origin = assembly.provenance.parts.get(place)
         name = origin.name if origin else type(part).__name__
-        if (watches or apart) and keeps(part) and not any(part is s for s in saved):
+        mine = (watches or only_watches(place)) and keeps(part)
+        if mine and not any(part is thing for thing in saved):
             _keep(run, place, name, part)
         if watches:
             yield run.hooks.add_part(place, name, part)
@@ -53,8 +53,10 @@ def _seated(run: Run) -> Iterator[str]:
 def _keep(run: Run, place: str, name: str, part: object) -> None:
     try:
         run.keep(place, part)
-    except (RuntimeError, LookupError, TypeError, AttributeError) as error:
+    except GankitError:
+        raise
+    except Exception as error:  # a stranger's code may raise anything
         raise RunError(
             f"{place} {name!r} cannot take up its state in the checkpoint: "
-            f"{type(error).__name__}: {error}; resume with the version that saved it"
+            f"{told(error)}; resume with the version that saved it"
         ) from error
