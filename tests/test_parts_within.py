@@ -112,6 +112,9 @@ class Hasty(nn.Module):
         inner()
 
 
+def strict(penalty: Annotated[Callable, OfKind("penalty")]): ...
+
+
 def lost(of: Annotated[Callable[[], Loss], OfKind("lose")]): ...
 
 
@@ -123,6 +126,7 @@ def plain(inner: ALoss = Waning): return inner()
         "Part('loss', 'mixed', Mixed)",
         "Part('loss', 'waning', Waning)",
         "Part('loss', 'lost', lost)",
+        "Part('loss', 'strict', strict)",
         "Part('loss', 'plain', plain)",
         "Part('generator', 'mirrored', Mirrored)",
         "Part('generator', 'hasty', Hasty)",
@@ -247,6 +251,9 @@ def test_overrides_lead_into_a_part_within_a_part(read: Callable[..., Recipe]) -
     assert _first(read("loss.first.scale=3.0", loss=MIXED)) == {"scale": 3.0}
     same = read("loss.first.use=within_parts/waning", loss=MIXED)
     assert _first(same) == {"scale": 2.0}
+    strict = {"use": "strict", "penalty": {"use": "r1", "weight": 7.0}}
+    long = read("loss.penalty.use=gankit-losses/r1", loss=strict)  # of another kind
+    assert long.loss.options["penalty"].options["weight"] == 7.0
     other = read("loss.first.use=minimax", loss=MIXED)
     assert other.loss.options["first"].entry.part.name == "minimax"
     whole = read("loss.first={use='waning'}", loss=MIXED)

@@ -137,6 +137,7 @@ def gankit_after_step(run):
         "Part('metric', 'told', Told)",
         "Part('hook', 'patience', Patience)",
         "Part('hook', 'told', Told)",
+        "Part('hook', 'restless', Patience)",
         "Part('hook', 'fails', Fails)",
         "Part('augmentation', 'adaptive', Adaptive)",
     )
@@ -435,15 +436,19 @@ def test_other_hooks_than_the_checkpoint_s_begin_anew_and_it_is_said(
     plugin: str, tmp_path: Path
 ) -> None:
     """Hooks that only watch may come and go; the state of another is not theirs."""
-    one = {"use": "patience", "metric": "AUC", "patience": 9}
-    table = _table(hooks=[one, {"use": "told"}])
+    options = {"metric": "strength", "patience": 9}  # which only grows
+    hooks = [{"use": "patience"} | options, {"use": "told"}]
+    table = _table(hooks=hooks, augmentations=[{"use": "adaptive"}])
     assert _trained(table, plugin, tmp_path / "run", "train.steps=2") == 0
-    changed = {"hooks": [{"use": "told"}, one], "train.steps": 3}
+    changed = {"hooks": [{"use": "restless"} | options], "train.steps": 3}
     resumed = gankit.resume(tmp_path / "run", changed, plugins=[plugin])
-    assert resumed.assembly.hooks[1].waited == 0
+    (hook,) = resumed.assembly.hooks
+    assert hook.lowest == metrics(tmp_path / "run")[-1]["strength"]
     said = "\n".join(resumed.notes)
     assert "hooks.0: the checkpoint has watch_parts/patience" in said
-    assert "hooks.1: the checkpoint has watch_parts/told" in said
+    assert (
+        f"hooks.1: the checkpoint has watch_parts/told {plugin}, this run none" in said
+    )
     again = gankit.resume(tmp_path / "run", {"train.steps": 4}, plugins=[plugin])
     assert again.notes == ()
 
