@@ -76,7 +76,6 @@ def structure_options(
     What comes of it can be written back by :func:`option_table`, and read again;
     ``convert`` takes the place of :func:`given` where an option is more than a value.
     """
-    convert = convert or given
     options = list(options)
     known = [option.name for option in options]
     for key in table:
@@ -87,7 +86,8 @@ def structure_options(
     for option in options:
         where = _join(path, option.name)
         if option.name in table:
-            values[option.name] = convert(table[option.name], option, where, problems)
+            value = table[option.name]
+            values[option.name] = (convert or given)(value, option, where, problems)
         elif option.default is REQUIRED:
             problems.append(f"{where}: is missing; it takes {describe(option.type)}")
         else:
@@ -191,9 +191,8 @@ def _is_a(*origins: Any) -> Callable[[Any], bool]:
 
 def _refuse(value: Any, kind: Any) -> ValueError:
     shown = str(value).lower() if isinstance(value, bool) else repr(value)
-    hint = ""
-    if get_origin(kind) is Literal and isinstance(value, str):
-        hint = nearest(value, [str(a) for a in get_args(kind)])
+    words = isinstance(value, str) and get_origin(kind) is Literal
+    hint = nearest(value, [str(a) for a in get_args(kind)]) if words else ""
     return ValueError(f"{shown} is not {describe(kind)}{hint}")
 
 
@@ -265,9 +264,8 @@ def _table(value: Any, kind: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _refuse(value, kind)
     inner = get_args(kind)[1] if get_args(kind) else Any
-    return dict(
-        zip(value, _each(((k, v, inner) for k, v in value.items()), kind), strict=True)
-    )
+    values = _each(((k, v, inner) for k, v in value.items()), kind)
+    return dict(zip(value, values, strict=True))
 
 
 def _each(members: Iterable[tuple[Any, Any, Any]], kind: Any) -> list[Any]:
