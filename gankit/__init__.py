@@ -13,7 +13,7 @@ from gankit.annotations import Classes, Picture, Tags, Texts, Vector
 from gankit.errors import BrokenItem, DataError
 from gankit.facts import Facts, Item
 from gankit.hookspecs import hookimpl
-from gankit.kinds import Command, Kind, Part
+from gankit.kinds import Command, Kind, OfKind, Part
 from gankit.limits import Count, Fraction, NonNegative, Positive, Range, Whole
 from gankit.parts import UNBOUNDED, Shapes
 
@@ -48,6 +48,7 @@ __all__ = [
     "Kind",
     "Noise",
     "NonNegative",
+    "OfKind",
     "Optimizer",
     "Part",
     "Picture",

@@ -90,14 +90,21 @@ class PeerError(GankitError):
 
 
 class HookError(GankitError):
-    """A plugin's hook raised; the cause is chained."""
+    """A hook of a plugin, or of a part in the recipe, raised; the cause is chained."""
 
-    def __init__(self, plugin: str, hook: str, error: BaseException) -> None:
+    def __init__(
+        self, plugin: str, hook: str, error: BaseException, place: str = ""
+    ) -> None:
         self.plugin, self.hook = plugin, hook
+        whose = f"{place} {plugin!r}" if place else f"plugin {plugin!r}"
+        without = (
+            "run without that part"
+            if place
+            else f"run without that plugin with --disable-plugin {plugin}"
+        )
         super().__init__(
-            f"the hook {hook} of plugin {plugin!r} raised "
-            f"{type(error).__name__}: {error}; run without that plugin with "
-            f"--disable-plugin {plugin}, or report it to its author"
+            f"the hook {hook} of {whose} raised {type(error).__name__}: {error}; "
+            f"{without}, or report it to its author"
         )
 
 

@@ -14,11 +14,14 @@ class Kind:
     """A family of parts; a plugin adds one by yielding it from ``gankit_parts``.
 
     ``given`` counts the positional arguments that the assembly passes to a factory.
+    ``block`` names a list of such parts in a recipe, as ``"metrics"`` for
+    ``[[metrics]]``: what is in it is built with nothing given, before the run.
     """
 
     name: str = field(validator=instance_of(str))
     summary: str = field(validator=instance_of(str))
     given: int = field(default=0, validator=instance_of(int))
+    block: str = field(default="", kw_only=True, validator=instance_of(str))
 
 
 @frozen
@@ -55,6 +58,20 @@ class Origin:
 
 
 @frozen
+class OfKind:
+    """Marks the type of an option that is itself a part, of this kind.
+
+    ``Annotated[Callable[[], Loss], OfKind("loss")]``: a recipe names a loss there, with
+    its options, and the factory is given what builds it.
+    """
+
+    kind: str
+
+    def __str__(self) -> str:
+        return f"a {self.kind}: a table that names one by use"
+
+
+@frozen
 class Command:
     """A click command that a plugin adds to ``gankit``, imported only when called.
 
@@ -71,10 +88,18 @@ KINDS = (
     Kind("generator", "noise (and a condition) to samples", given=1),
     Kind("discriminator", "samples (and a condition) to logits", given=1),
     Kind("loss", "what each of the two players minimises"),
-    Kind("penalty", "a term added to the loss of a player"),
+    Kind("penalty", "a term added to the loss of a player", block="penalties"),
     Kind("conditioner", "an annotation, as labels or captions, to vectors", given=1),
     Kind("dataset", "where real samples come from"),
-    Kind("augmentation", "what real and generated samples pass before judgement"),
+    Kind(
+        "augmentation",
+        "what real and generated samples pass before judgement",
+        block="augmentations",
+    ),
     Kind("noise", "the generator's random input"),
+    Kind("hook", "watches a run", block="hooks"),
     Kind("recipe", "a whole run; its factory is 'package:file.toml'"),
 )
+
+OWN_BLOCKS = ("optimizer", "train", "description", "plugins", "provenance")
+"""What else a recipe may hold, so that no kind's block has such a name."""

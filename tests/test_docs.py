@@ -109,7 +109,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     forget_modules_of(tmp_path)
 
 
-@pytest.mark.parametrize("page", [*TUTORIALS, DOCS / "hooks.md"], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "page",
+    [*TUTORIALS, DOCS / "hooks.md", DOCS / "parts.md"],
+    ids=lambda page: page.stem,
+)
 def test_a_reader_can_follow(
     page: Path, desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

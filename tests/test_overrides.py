@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from gankit.errors import RecipeError
 from gankit.recipe.overrides import override, parse_overrides
-from gankit.recipe.recipe import BLOCKS
 
+BLOCKS = ("dataset", "generator", "discriminator", "loss", "conditioner", "penalties")
+BLOCKS += ("augmentations", "noise", "optimizer", "train")
 TABLE: dict[str, Any] = {
     "dataset": {"use": "a", "size": 32, "root": "x"},
     "generator": {"use": "b", "width": 64},
@@ -106,9 +107,9 @@ def test_the_same_part_by_another_name_keeps_its_options() -> None:
     """Whoever knows the parts says which names are of one; each block has its own."""
     asked = []
 
-    def same(name: str, block: Any, other: Any) -> bool:
-        asked.append((name, block["use"], other))
-        return name == "penalties" and {block["use"], other} == {"r", "acme/r"}
+    def same(path: tuple[str, ...], block: Any, other: Any) -> bool:
+        asked.append((path[0], block["use"], other))
+        return path[0] == "penalties" and {block["use"], other} == {"r", "acme/r"}
 
     said = {"penalties.0.use": "acme/r", "dataset.use": "acme/a"}
     changed = override(TABLE, parse_overrides(said), BLOCKS, same)

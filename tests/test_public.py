@@ -33,6 +33,7 @@ def test_these_are_the_public_names() -> None:
         "Kind",
         "Noise",
         "NonNegative",
+        "OfKind",
         "Optimizer",
         "Part",
         "Picture",

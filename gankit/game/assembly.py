@@ -45,7 +45,8 @@ class Assembly:
 
     From a recipe it is what :func:`gankit.assemble` returns; from objects, build it
     yourself: only ``dataset``, ``generator``, ``discriminator``, ``loss`` and ``train``
-    (with steps or epochs) are needed.
+    (with steps or epochs) are needed. ``hooks`` watch the run, and ``others`` are the
+    parts of plugins' own kinds, by the name of their block in a recipe.
 
     Raises:
         MisfitError: everything that does not fit, at once.
@@ -59,6 +60,8 @@ class Assembly:
     conditioner: Conditioner | None = None
     penalties: Sequence[Penalty] = ()
     augmentations: Sequence[Augmentation] = ()
+    hooks: Sequence[object] = ()
+    others: Mapping[str, Sequence[object]] = field(factory=dict)
     noise: NoiseSource = field(factory=Noise)
     optimizers: dict[str, Optimizer] = field(
         factory=lambda: {p: Optimizer(use="Adam", options=dict(ADAM)) for p in PLAYERS}

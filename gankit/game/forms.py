@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from gankit.facts import Facts
+from gankit.game.places import only_watches
 from gankit.game.settings import PLAYERS
 from gankit.members import STATE, missing, misspelled
 
@@ -22,6 +23,8 @@ def malformed(place: str, part: Any) -> list[str]:
         place: where it stands in a recipe, as ``penalties.0``.
         part: what its factory has given.
     """
+    if only_watches(place):
+        return []  # what it must have is its plugin's affair
     name = f"{place} {type(part).__name__}"
     return [f"{name}: {problem}" for problem in _problems(place, part)]
 

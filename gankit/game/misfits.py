@@ -14,6 +14,7 @@ from gankit.errors import listed
 from gankit.facts import Facts, told_apart_by
 from gankit.game import noise as noises
 from gankit.game.forms import malformed
+from gankit.game.places import places, watching_misfits
 from gankit.game.settings import Train, contradictions
 from gankit.game.trial import problems_of_play
 from gankit.parts import (
@@ -44,6 +45,7 @@ def misfits_of(assembly: Assembly) -> list[str]:
         problems += noises.contradictions(a.noise)
     problems += misfits(a.dataset, a.conditioner, a.loss, a.train)
     problems += augmentation_misfits(a.augmentations, a.dataset.facts)
+    problems += watching_misfits(places(a), a.provenance.parts)
     if problems:
         return problems
     shapes = shapes_of(a.dataset.facts, a.noise, a.conditioner)

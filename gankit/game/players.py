@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gankit.errors import UsageError, nearest
+from gankit.game.optimizers import full_name, optimizer_class
 from gankit.game.settings import Optimizer
 
 
@@ -20,7 +21,7 @@ class Player:
     Args:
         name: ``generator`` or ``discriminator``.
         modules: what learns when the player moves; the network first.
-        optimizer: class of torch.optim, options and schedules.
+        optimizer: its class, options and schedules.
         scaler: scales the gradient in fp16.
 
     Raises:
@@ -39,14 +40,14 @@ class Player:
         self.parameters = [
             p for module in modules for p in module.parameters() if p.requires_grad
         ]
-        cls = getattr(torch.optim, optimizer.use)
+        cls: Any = optimizer_class(optimizer.use)
         try:
             self.optimizer: torch.optim.Optimizer = cls(
                 self.parameters, **optimizer.options
             )
         except (ValueError, RuntimeError) as error:
             raise UsageError(
-                f"torch.optim.{optimizer.use} cannot train the {name}: {error}; "
+                f"{full_name(optimizer.use)} cannot train the {name}: {error}; "
                 "choose another with optimizer.use"
             ) from error
         self.scaler = scaler
@@ -88,7 +89,8 @@ class Player:
         """Set the optimiser's options anew, after a checkpoint has set the old ones."""
         options = self._settings.options | self._held
         for group in self.optimizer.param_groups:
-            group.update({k: v for k, v in options.items() if group[k] != v})
+            # one that an optimiser keeps elsewhere is as it was built with
+            group.update({k: v for k, v in options.items() if group.get(k, v) != v})
 
     def take_gradient(self) -> list[Tensor]:
         """Take the gradient away: which parameters have one, (P,), and all of them."""

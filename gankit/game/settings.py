@@ -68,7 +68,7 @@ class Train:
 
 @frozen(kw_only=True)
 class Optimizer:
-    """A class of torch.optim by name, its options, and their schedules."""
+    """A class of torch.optim by name, or ``module:Class``; options and schedules."""
 
     use: str
     options: dict[str, Any]

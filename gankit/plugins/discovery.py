@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gankit.errors import PluginError
-from gankit.kinds import KINDS, Command, Kind, Part
+from gankit.kinds import KINDS, OWN_BLOCKS, Command, Kind, Part
 from gankit.plugins.hooks import Hooks
 from gankit.plugins.importing import import_file
 from gankit.plugins.registry import Entry, Failure, Plugin, Registry, kind_of
@@ -30,6 +30,7 @@ _HEAVY = (
     "modules of its parts alone"
 )
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_BLOCK = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def discover(files: Iterable[str | Path] = (), disable: Iterable[str] = ()) -> Registry:
@@ -165,10 +166,15 @@ class _Found:
 
     def _take_kinds(self, plugin: Plugin, things: list[Part | Kind]) -> None:
         new = {thing.name: thing for thing in things if isinstance(thing, Kind)}
-        for name in new:
+        taken = {*OWN_BLOCKS, *(kind.name for kind in KINDS)}
+        taken |= {kind.block for kind in self.kinds.values()} - {""}
+        for name, kind in new.items():
             _check_name(name, "a kind")
             if name in self.kinds:
                 raise ValueError(f"the kind {name!r} exists already")
+            if kind.block:
+                _check_block(kind, taken)
+                taken.add(kind.block)
         self.kinds |= new
 
     def _take_parts(self, plugin: Plugin, things: list[Part | Kind]) -> None:
@@ -189,6 +195,23 @@ def _check_name(name: str, what: str) -> None:
         raise ValueError(
             f"{name!r} cannot name {what}: a name is made of letters, digits, "
             "'-', '_' and '.'"
+        )
+
+
+def _check_block(kind: Kind, taken: Iterable[str]) -> None:
+    """Refuse a block that a recipe could not have, or not fill."""
+    what = f"the block {kind.block!r} of the kind {kind.name!r}"
+    if kind.block in taken:
+        raise ValueError(f"{what} exists already; give it another name")
+    if not _BLOCK.fullmatch(kind.block):
+        raise ValueError(
+            f"{what} cannot stand in a recipe: its name begins with a letter and is "
+            "made of letters, digits, '-' and '_'"
+        )
+    if kind.given:
+        raise ValueError(
+            f"{what} is built with nothing given, and factories of that kind are given "
+            f"{kind.given}; set given to 0, or leave the block out"
         )
 
 

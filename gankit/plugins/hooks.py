@@ -9,6 +9,7 @@ import pluggy
 
 from gankit import hookspecs
 from gankit.errors import GankitError, HookError, PluginError, listed
+from gankit.plugins.watching import Watching
 
 
 class Hooks:
@@ -22,6 +23,7 @@ class Hooks:
         self.off = frozenset(off)
         self._manager = pluggy.PluginManager("gankit")
         self._manager.add_hookspecs(hookspecs)
+        self._parts: dict[str, tuple[str, str]] = {}  # of each place its part's name
 
     def names(self) -> set[str]:
         """Name all that are there."""
@@ -52,6 +54,19 @@ class Hooks:
             known = listed(name for name in vars(hookspecs) if _is_hook(name))
             raise PluginError(f"{error}; the hooks are {known}") from error
 
+    def add_part(self, place: str, part: str, thing: object) -> str:
+        """Add a part of a run, if it watches it; return under which name.
+
+        Args:
+            place: in the recipe, as ``hooks.0``.
+            part: its long name, by which an error names it.
+            thing: the part; see :mod:`gankit.plugins.watching`.
+        """
+        name = f"recipe: {place}"  # no plugin's: one may be a file loss.py
+        self._parts[name] = (place, part)
+        self._manager.register(Watching(thing), name)
+        return name
+
     def check(self, things: Mapping[str, object]) -> None:
         """See whether all of these could be added.
 
@@ -67,6 +82,7 @@ class Hooks:
         """Take one out, if it is there."""
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
+        self._parts.pop(name, None)
 
     def of(self, name: str, hook: str) -> list[Callable[[], Any]]:
         """Return what one of them implements of a hook that takes no argument."""
@@ -91,7 +107,7 @@ class Hooks:
             name = _raised_in(error, caller)
             if name is None:
                 raise
-            raise HookError(name, hook, error) from error
+            raise self._error(name, hook, error) from error
 
     def call_each(self, hook: str, **context: object) -> list[str]:
         """Call a hook of each, whatever any of them raises; return what."""
@@ -105,8 +121,12 @@ class Hooks:
                 caller(**context)
             except Exception as error:
                 name = self._manager.get_name(plugin) or ""
-                raised.append(str(HookError(name, hook, error)))
+                raised.append(str(self._error(name, hook, error)))
         return raised
+
+    def _error(self, name: str, hook: str, error: Exception) -> HookError:
+        place, part = self._parts.get(name, ("", name))
+        return HookError(part, hook, error, place)
 
 
 def _unmarked(thing: object) -> list[str]:
@@ -132,14 +152,17 @@ def _raised_in(error: BaseException, caller: pluggy.HookCaller) -> str | None:
     The innermost, because one that wraps the others is there whoever raised.
     """
     codes: dict[object, str] = {}
+    objects: dict[object, str] = {}  # of two of one class, which share their code
     for implementation in caller.get_hookimpls():
-        function: Callable[..., object] = implementation.function
-        code = getattr(function, "__code__", None) or getattr(
-            getattr(function, "__func__", None), "__code__", None
-        )
+        function: Any = implementation.function
+        code = getattr(function, "__code__", None)
         codes[code] = implementation.plugin_name
+        whose = id(getattr(function, "__self__", None))
+        objects[code, whose] = implementation.plugin_name
     name, frame = None, error.__traceback__
     while frame is not None:
-        name = codes.get(frame.tb_frame.f_code, name)
+        code = frame.tb_frame.f_code
+        first = (frame.tb_frame.f_locals.get(n) for n in code.co_varnames[:1])
+        name = objects.get((code, id(next(first, None))), codes.get(code, name))
         frame = frame.tb_next
     return name

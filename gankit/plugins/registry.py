@@ -125,6 +125,11 @@ class Registry:
             )
         )
 
+    @property
+    def blocks(self) -> dict[str, str]:
+        """The lists that a recipe may have, each with the kind of its parts."""
+        return {kind.block: name for name, kind in self.kinds.items() if kind.block}
+
     def kind(self, name: str) -> Kind:
         """Find a kind.
 

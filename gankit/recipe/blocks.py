@@ -5,11 +5,18 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from gankit.errors import listed, nearest
+from gankit.errors import PluginError, listed, nearest
+from gankit.game.optimizers import (
+    optimizer_class,
+    optimizer_faults,
+    schedule_fault,
+    step_faults,
+)
 from gankit.game.schedules import SCHEDULES, Linear
-from gankit.game.settings import Optimizer
+from gankit.game.settings import ADAM, PLAYERS, Optimizer
 from gankit.limits import NonNegative
 from gankit.plugins.options import Option, options_of
+from gankit.recipe.overrides import override
 from gankit.recipe.values import option_table, structure, structure_options
 
 
@@ -44,6 +51,36 @@ def optimizer_table(optimizer: Optimizer) -> dict[str, Any]:
     return table
 
 
+def structure_optimizers(
+    block: Any, problems: list[str]
+) -> dict[str, Optimizer | None]:
+    """Give each player its optimiser: the shared block under the player's own."""
+    if not isinstance(block, dict):
+        problems.append(f"optimizer: {block!r} is not a table")
+        return {}
+    shared = {key: value for key, value in block.items() if key not in PLAYERS}
+    shared = _merged({"use": "Adam", **ADAM}, shared)
+    both = structure_optimizer(shared, "optimizer", problems)
+    optimizers: dict[str, Optimizer | None] = dict.fromkeys(PLAYERS, both)
+    for player in PLAYERS:
+        own = block.get(player, {})
+        if not isinstance(own, dict):
+            problems.append(f"optimizer.{player}: {own!r} is not a table")
+        elif own and both is not None:
+            path = f"optimizer.{player}"
+            mine = structure_optimizer(_merged(shared, own), path, problems)
+            optimizers[player] = mine
+    return optimizers
+
+
+def _merged(block: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    changes = [(("optimizer", key), value) for key, value in own.items()]
+    merged: dict[str, Any] = override({"optimizer": block}, changes, ("optimizer",))[
+        "optimizer"
+    ]
+    return merged
+
+
 def structure_optimizer(
     table: dict[str, Any], path: str, problems: list[str]
 ) -> Optimizer | None:
@@ -53,10 +90,7 @@ def structure_optimizer(
     clip = structure(table.pop("clip", 0.0), NonNegative, f"{path}.clip", problems)
     schedules = table.pop("schedule", {})
     use = table.pop("use")
-    known = optimizer_names()
-    if use not in known:
-        hint = nearest(str(use), known) or f"; there are {listed(known)}"
-        problems.append(f"{path}.use: torch.optim has no optimiser {use!r}{hint}")
+    if not _checked_use(use, path, problems):
         return None
     takes = optimizer_options(use)
     options = structure_options(table, takes, path, problems)
@@ -68,30 +102,53 @@ def structure_optimizer(
         for key, block in schedules.items()
     }
     if len(problems) == before:
-        problems += [f"{path}: {fault}" for fault in _faults(use, options)]
-        for key, planned in schedule.items():
-            where = f"{path}.schedule.{key}"
-            last = options | {key: planned(options[key], float(1 << 62))}
-            problems += [f"{where}: {fault}" for fault in _faults(use, last)]
-            if isinstance(planned, Linear) and planned.start >= planned.end:
-                problems.append(
-                    f"{where}.start: {planned.start:g} is not before the end, "
-                    f"{planned.end:g}"
-                )
+        faults = optimizer_faults(use, options)
+        if ":" in use and not faults:
+            faults = step_faults(use, options)
+        problems += [f"{path}: {fault}" for fault in faults]
+        _check_schedules(schedule, use, options, path, problems)
     if len(problems) > before:
         return None
     return Optimizer(use=use, options=options, clip=clip, schedule=schedule)
 
 
-def _faults(use: str, options: dict[str, Any]) -> list[str]:
-    """Let torch check the options, on one weight."""
-    import torch
+def _checked_use(use: Any, path: str, problems: list[str]) -> bool:
+    """Tell whether there is such an optimiser; else say so."""
+    if isinstance(use, str) and ":" in use:
+        try:
+            optimizer_class(use)
+        except PluginError as error:
+            problems.append(f"{path}.use: {error}")
+            return False
+        return True
+    known = optimizer_names()
+    if use in known:
+        return True
+    hint = nearest(str(use), known) or (
+        f"; there are {listed(known)}, and those of other packages as 'module:Class'"
+    )
+    problems.append(f"{path}.use: torch.optim has no optimiser {use!r}{hint}")
+    return False
 
-    try:
-        getattr(torch.optim, use)([torch.zeros(1, 1, requires_grad=True)], **options)
-    except Exception as error:  # each optimiser raises what suits it
-        return [f"torch.optim.{use} refuses this: {error}"]
-    return []
+
+def _check_schedules(
+    schedule: dict[str, Any],
+    use: str,
+    options: dict[str, Any],
+    path: str,
+    problems: list[str],
+) -> None:
+    """Let the optimiser check the last value of each option that has a schedule."""
+    for key, planned in schedule.items():
+        where = f"{path}.schedule.{key}"
+        last = options | {key: planned(options[key], float(1 << 62))}
+        faults = optimizer_faults(use, last) or schedule_fault(use, last, key)
+        problems += [f"{where}: {fault}" for fault in faults]
+        if isinstance(planned, Linear) and planned.start >= planned.end:
+            problems.append(
+                f"{where}.start: {planned.start:g} is not before the end, "
+                f"{planned.end:g}"
+            )
 
 
 def _structure_schedule(
@@ -134,15 +191,15 @@ def optimizer_names() -> list[str]:
 
 
 def optimizer_options(name: str) -> tuple[Option, ...]:
-    """List the options of an optimiser of torch.optim, typed by their defaults.
+    """List the options of an optimiser, typed by their defaults.
 
     ``Adam(betas=(0, 0.9))`` raises in torch, so that a pair of floats has to be one.
     """
-    import torch
-
-    parameters = list(inspect.signature(getattr(torch.optim, name)).parameters.values())
+    parameters = list(inspect.signature(optimizer_class(name)).parameters.values())
     return tuple(
-        Option(p.name, _type_of(p.default), p.default, "") for p in parameters[1:]
+        Option(p.name, _type_of(p.default), p.default, "")
+        for p in parameters[1:]
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     )
 
 

@@ -18,9 +18,12 @@ from gankit.game.misfits import (
     network_misfits,
     shapes_of,
 )
+from gankit.game.places import numbered, watching_misfits
+from gankit.game.settings import PLAYERS
 from gankit.parts import Conditioner, NoiseSource
 from gankit.randomness import key
-from gankit.recipe.recipe import Recipe, Use
+from gankit.recipe.recipe import Recipe
+from gankit.recipe.using import Use
 
 
 def assemble(recipe: Recipe) -> Assembly:
@@ -33,21 +36,26 @@ def assemble(recipe: Recipe) -> Assembly:
     building = _Building(recipe)
     dataset = building.part("dataset", recipe.dataset)
     loss = building.part("loss", recipe.loss)
-    penalties = building.parts("penalties", recipe.penalties)
-    augmentations = building.parts("augmentations", recipe.augmentations)
+    lists = {key: building.parts(key, uses) for key, uses in recipe.lists.items()}
     noise = building.noise()
     building.check()
     facts = dataset.facts
     conditioner = building.conditioner(facts)
     if conditioner is not None or recipe.conditioner is None:
         building.problems += misfits(dataset, conditioner, loss, recipe.train)
-    building.problems += augmentation_misfits(augmentations, facts)
+    building.problems += augmentation_misfits(lists["augmentations"], facts)
+    parts = {"dataset": dataset, "loss": loss, "noise": noise, **numbered(lists)}
+    building.problems += watching_misfits(
+        {"conditioner": conditioner, **parts}, recipe.origins
+    )
     building.check()
     shapes = shapes_of(facts, noise, conditioner)
     with suppress(_NoMetaError), torch.device("meta"):
         networks = building.networks(shapes)
         if not building.problems:
             building.problems += network_misfits(*networks, shapes, facts)
+            named = dict(zip(PLAYERS, networks, strict=True))
+            building.problems += watching_misfits(named, recipe.origins)
     building.check()
     generator, discriminator = building.networks(shapes)
     building.check()
@@ -58,14 +66,14 @@ def assemble(recipe: Recipe) -> Assembly:
         loss=loss,
         train=recipe.train,
         conditioner=conditioner,
-        penalties=penalties,
-        augmentations=augmentations,
+        penalties=lists.pop("penalties"),
+        augmentations=lists.pop("augmentations"),
+        hooks=lists.pop("hooks"),
+        others=lists,
         noise=noise,
         optimizers=recipe.optimizers,
         provenance=Provenance(
-            name=recipe.name,
-            parts={place: use.entry.origin for place, use in recipe.uses.items()},
-            table=recipe.as_table(),
+            name=recipe.name, parts=recipe.origins, table=recipe.as_table()
         ),
     )
 
@@ -130,9 +138,9 @@ class _Building:
             )
             return None
 
-    def parts(self, place: str, uses: tuple[Use, ...]) -> list[Any]:
+    def parts(self, place: str, uses: tuple[Use, ...]) -> tuple[Any, ...]:
         """Build the parts of a list."""
-        return [self.part(f"{place}.{i}", use) for i, use in enumerate(uses)]
+        return tuple(self.part(f"{place}.{i}", use) for i, use in enumerate(uses))
 
     def noise(self) -> Any:
         """Build the noise, where it is a part."""

@@ -12,8 +12,8 @@ from typing import Any
 from gankit.errors import RecipeError, nearest
 
 Change = tuple[tuple[str, ...], Any]
-# whether another name is of the part that a block, as "loss", uses
-Same = Callable[[str, Mapping[str, Any], Any], bool]
+# whether another name is of the part that a block uses, whose `use` is at a path
+Same = Callable[[tuple[str, ...], Mapping[str, Any], Any], bool]
 
 _PLAYERS = (("generator",), ("discriminator",))
 
@@ -48,7 +48,7 @@ def override(
     table: Mapping[str, Any],
     changes: Iterable[Change],
     blocks: Iterable[str],
-    same: Same = lambda name, block, other: bool(block["use"] == other),
+    same: Same = lambda path, block, other: bool(block["use"] == other),
 ) -> dict[str, Any]:
     """Return the table with changes made.
 
@@ -155,7 +155,7 @@ def _set(
         return
     # a block of noise without a part has the options of none
     old = "use" in here or path == ("noise", "use")
-    if last == "use" and old and not ("use" in here and same(path[0], here, value)):
+    if last == "use" and old and not ("use" in here and same(path, here, value)):
         here.clear()
     here.pop(_EXCLUSIVE.get(path, ""), None)
     here[last] = value

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from gankit.errors import PluginError
+from gankit.errors import PartError, PluginError
 from gankit.game.noise import Noise
 from gankit.game.settings import PLAYERS, Train
+from gankit.kinds import OfKind
 from gankit.limits import Range
 from gankit.plugins.options import Option, options_of
-from gankit.plugins.registry import Registry
+from gankit.plugins.registry import Entry, Registry
 from gankit.recipe.blocks import optimizer_names
-from gankit.recipe.recipe import LISTS, NEEDED
+from gankit.recipe.recipe import NEEDED
+from gankit.recipe.using import kind_within
 from gankit.recipe.values import can_state, default_of, is_union, unstructure
 
 _SCHEMA_TYPES = {
@@ -24,6 +27,13 @@ _SCHEMA_TYPES = {
     dict: "object",
     list: "array",
     tuple: "array",
+}
+
+# a part within a part, where it is not said which parts there are
+_A_PART = {
+    "type": "object",
+    "properties": {"use": {"type": "string"}},
+    "required": ["use"],
 }
 
 
@@ -61,12 +71,15 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
     properties["conditioner"] = {
         "anyOf": [_block_schema(registry, "conditioner"), {"const": "none"}]
     }
-    for key, kind in LISTS.items():
+    for key, kind in registry.blocks.items():
         properties[key] = {"type": "array", "items": _block_schema(registry, kind)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A gankit recipe",
         "type": "object",
+        "$defs": {
+            kind: _block_schema(registry, kind) for kind in _kinds_within(registry)
+        },
         "properties": properties,
         "required": [*NEEDED, "train"],
         "additionalProperties": False,
@@ -80,6 +93,7 @@ def json_schema(kind: Any) -> dict[str, Any]:
         schema = json_schema(args[0])
         for limit in args[1:]:
             schema |= _limits(limit) if isinstance(limit, Range) else {}
+            schema = dict(_A_PART) if isinstance(limit, OfKind) else schema
         return schema
     if origin is Literal:
         return {"enum": list(args)}
@@ -117,8 +131,11 @@ def _choices(registry: Registry, kind: str) -> list[dict[str, Any]]:
         known = [entry.name] if twins > 1 else [entry.part.name, entry.name]
         try:
             schema = options_schema(entry.options)
-        except PluginError:
+            within = _parts_within(registry, entry)
+        except (PluginError, PartError):
             continue
+        for name, inner in within.items():
+            schema["properties"][name] |= {"$ref": f"#/$defs/{inner}"}
         use = {"enum": known, "description": entry.part.summary}
         schema["properties"] = {"use": use, **schema["properties"]}
         schema["required"] = ["use", *schema["required"]]
@@ -126,9 +143,26 @@ def _choices(registry: Registry, kind: str) -> list[dict[str, Any]]:
     return choices
 
 
+def _parts_within(registry: Registry, entry: Entry) -> dict[str, str]:
+    """Name the options of a part that are parts again, with their kinds."""
+    kinds = {option.name: kind_within(option) for option in entry.options}
+    return {name: registry.kind(kind).name for name, kind in kinds.items() if kind}
+
+
+def _kinds_within(registry: Registry) -> list[str]:
+    """Name the kinds of which there are parts within others."""
+    found: set[str] = set()
+    for entry in registry.entries():
+        if entry.part.kind == "recipe":
+            continue
+        with suppress(PluginError, PartError):
+            found |= set(_parts_within(registry, entry).values())
+    return sorted(found)
+
+
 def _optimizer_schema() -> dict[str, Any]:
     block = {
-        "use": {"enum": optimizer_names()},
+        "use": {"anyOf": [{"enum": optimizer_names()}, {"pattern": "^[^:]+:[^:]+$"}]},
         "clip": {"type": "number", "minimum": 0},
         "schedule": {"type": "object"},
     }

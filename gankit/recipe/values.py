@@ -16,6 +16,7 @@ from cattrs import Converter, IterableValidationError
 from cattrs.errors import IterableValidationNote, StructureHandlerNotFoundError
 
 from gankit.errors import listed, nearest
+from gankit.kinds import OfKind
 from gankit.limits import Range
 from gankit.plugins.options import REQUIRED, Option
 
@@ -36,6 +37,8 @@ def describe(kind: Any) -> str:
     """Say in words what values a type allows."""
     origin, args = get_origin(kind), get_args(kind)
     if origin is Annotated:
+        if parts := [str(note) for note in args[1:] if isinstance(note, OfKind)]:
+            return parts[0]
         limits = [str(limit) for limit in args[1:] if isinstance(limit, Range)]
         return " ".join([describe(args[0]), *limits])
     if origin is Literal:
@@ -62,11 +65,16 @@ def structure(value: Any, kind: Any, path: str, problems: list[str]) -> Any:
 
 
 def structure_options(
-    table: dict[str, Any], options: Iterable[Option], path: str, problems: list[str]
+    table: dict[str, Any],
+    options: Iterable[Option],
+    path: str,
+    problems: list[str],
+    convert: Callable[[Any, Option, str, list[str]], Any] | None = None,
 ) -> dict[str, Any]:
     """Convert a table against options: all of them, defaults filled in.
 
-    What comes of it can be written back by :func:`option_table`, and read again.
+    What comes of it can be written back by :func:`option_table`, and read again;
+    ``convert`` takes the place of :func:`given` where an option is more than a value.
     """
     options = list(options)
     known = [option.name for option in options]
@@ -78,7 +86,8 @@ def structure_options(
     for option in options:
         where = _join(path, option.name)
         if option.name in table:
-            values[option.name] = _given(table[option.name], option, where, problems)
+            value = table[option.name]
+            values[option.name] = (convert or given)(value, option, where, problems)
         elif option.default is REQUIRED:
             problems.append(f"{where}: is missing; it takes {describe(option.type)}")
         else:
@@ -126,7 +135,7 @@ def unstructure(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _given(value: Any, option: Option, where: str, problems: list[str]) -> Any:
+def given(value: Any, option: Option, where: str, problems: list[str]) -> Any:
     """Convert a value that a recipe gives, or a caller in Python with it."""
     own: list[str] = []
     converted = structure(unstructure(value), option.type, where, own)
@@ -181,14 +190,9 @@ def _is_a(*origins: Any) -> Callable[[Any], bool]:
 
 
 def _refuse(value: Any, kind: Any) -> ValueError:
-    shown = (
-        {True: "true", False: "false"}[value]
-        if isinstance(value, bool)
-        else repr(value)
-    )
-    hint = ""
-    if get_origin(kind) is Literal and isinstance(value, str):
-        hint = nearest(value, [str(a) for a in get_args(kind)])
+    shown = str(value).lower() if isinstance(value, bool) else repr(value)
+    words = isinstance(value, str) and get_origin(kind) is Literal
+    hint = nearest(value, [str(a) for a in get_args(kind)]) if words else ""
     return ValueError(f"{shown} is not {describe(kind)}{hint}")
 
 
@@ -260,9 +264,8 @@ def _table(value: Any, kind: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _refuse(value, kind)
     inner = get_args(kind)[1] if get_args(kind) else Any
-    return dict(
-        zip(value, _each(((k, v, inner) for k, v in value.items()), kind), strict=True)
-    )
+    values = _each(((k, v, inner) for k, v in value.items()), kind)
+    return dict(zip(value, values, strict=True))
 
 
 def _each(members: Iterable[tuple[Any, Any, Any]], kind: Any) -> list[Any]:

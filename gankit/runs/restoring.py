@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gankit.errors import RunError, listed
+from gankit.game.places import only_watches
 from gankit.kinds import Origin
 from gankit.plugins import versions
 from gankit.plugins.versions import core_version
@@ -57,7 +58,7 @@ def notes_of(
         return ()
     return passed_over(damaged, saved) + tuple(
         f"{line}: the run goes on, but not to the same bits"
-        for line in changed_versions(saved, parts)
+        for line in (*changed_versions(saved, parts), *_other_watchers(saved, parts))
     )
 
 
@@ -85,12 +86,9 @@ def restore(
     weights, whole = found.weights(device), found.state()
     state, kept = whole["game"], dict(whole["hooks"])
     other = _other_versions(found, parts)
-    other += [
-        f"{key}: the checkpoint has {found.parts.get(key, 'none')}, "
-        f"this run {parts.get(key, 'none')}"
-        for key in {**found.parts, **parts}
-        if _name(found.parts.get(key)) != _name(parts.get(key))
-    ]
+    changed = _changed_parts(found, parts)
+    other += [line for place, line in changed.items() if not only_watches(place)]
+    kept = {name: state for name, state in kept.items() if name not in changed}
     other += _mismatches(weights, networks)
     other += [
         f"{name} is in only one of the two"
@@ -172,6 +170,21 @@ def _other_versions(found: Checkpoint, parts: Mapping[str, Origin]) -> list[str]
     """Refuse what says, by its version, that it is not compatible."""
     there = {"gankit": found.versions["gankit"]} | _versions(found.parts)
     return versions.incompatible(there, {"gankit": core_version()} | _versions(parts))
+
+
+def _changed_parts(found: Checkpoint, parts: Mapping[str, Origin]) -> dict[str, str]:
+    """Say at which places the checkpoint has another part."""
+    return {
+        key: f"{key}: the checkpoint has {found.parts.get(key, 'none')}, "
+        f"this run {parts.get(key, 'none')}"
+        for key in {**found.parts, **parts}
+        if _name(found.parts.get(key)) != _name(parts.get(key))
+    }
+
+
+def _other_watchers(found: Checkpoint, parts: Mapping[str, Origin]) -> list[str]:
+    changed = _changed_parts(found, parts).items()
+    return [line for place, line in changed if only_watches(place)]
 
 
 def _versions(parts: Mapping[str, Origin]) -> dict[str, str]:

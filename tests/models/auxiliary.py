@@ -34,7 +34,9 @@ class Auxiliary:
         return sum(F.cross_entropy(j.extras["class"], labels) for j in judged)
 
     def discriminator(self, step):
-        source = F.softplus(-step.real_logits).mean() + F.softplus(step.fake_logits).mean()
+        source = (
+            F.softplus(-step.real_logits).mean() + F.softplus(step.fake_logits).mean()
+        )
         return source + self._classes(step, step.real_judged, step.fake_judged)
 
     def generator(self, step):
