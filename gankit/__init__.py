@@ -9,13 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gankit.annotations import Classes, Picture, Tags, Texts, Vector
 from gankit.errors import BrokenItem, DataError
-from gankit.facts import Facts, Item
 from gankit.hookspecs import hookimpl
-from gankit.kinds import Command, Kind, OfKind, Part
-from gankit.limits import Count, Fraction, NonNegative, Positive, Range, Whole
 from gankit.parts import UNBOUNDED, Shapes
+from gankit.parts.annotations import Classes, Picture, Tags, Texts, Vector
+from gankit.parts.facts import Facts, Item
+from gankit.parts.kinds import Command, Kind, OfKind, Part
+from gankit.parts.limits import Count, Fraction, NonNegative, Positive, Range, Whole
 
 if TYPE_CHECKING:
     from gankit.api import load, resume, resuming, starting, train

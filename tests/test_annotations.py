@@ -26,7 +26,7 @@ from gankit.compute.processes import Processes
 from gankit.data.items import Data
 from gankit.data.reading import read_data
 from gankit.errors import DataError, MisfitError, UsageError
-from gankit.facts import read_again, written
+from gankit.parts.facts import read_again, written
 from gankit.watchers.probe import DIVERSITY, EFFECT, NOISE_EFFECT, Probe
 from tiny import tree, write
 

@@ -22,8 +22,8 @@ from torch import nn
 from games import Judge, Labels, Linear, Logistic, make_assembly
 from gankit.errors import RunError
 from gankit.game.settings import PLAYERS, Optimizer
-from gankit.kinds import Origin
 from gankit.parts import Shapes
+from gankit.parts.kinds import Origin
 from gankit.plugins.discovery import discover
 from gankit.runs import checkpoint
 from gankit.runs.checkpoint import CONDITIONS, MANIFEST, STATE, WEIGHTS, latest, read

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from games import Judge, Labels, Linear, Logistic, Numbers, make_run
-from gankit.annotations import Classes, Texts
 from gankit.errors import DataError
-from gankit.facts import Facts, Item
 from gankit.game.schedules import Linear as LinearSchedule
 from gankit.game.settings import PLAYERS, Optimizer
 from gankit.parts import UNBOUNDED, Shapes
+from gankit.parts.annotations import Classes, Texts
+from gankit.parts.facts import Facts, Item
 from gankit.randomness import generator as counted
 
 

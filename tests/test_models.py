@@ -101,6 +101,22 @@ CASES = {
         {"loss": {"use": "wasserstein"}},
         train={"discriminator_updates": 5},
     ),
+    "adaptive augmentation": Model(
+        "adaptive",
+        {
+            "discriminator": {"use": "dcgan", "width": 2},
+            "augmentations": [{"use": "adaptive", "target": 0.0}],
+        },
+        PICTURES,
+    ),
+    "auxiliary classifier": Model(
+        "auxiliary",
+        {
+            "conditioner": {"use": "label"},
+            "discriminator": {"use": "classifying"},
+            "loss": {"use": "auxiliary"},
+        },
+    ),
     "a change of stage": Model("staged", {"generator": {"use": "growing"}}),
 }
 
@@ -221,6 +237,27 @@ def test_weights_are_clipped_after_each_of_five_updates(tmp_path: Path) -> None:
     run = _train("clipped WGAN", tmp_path / "run")
     weights = run.game.discriminator.parameters
     assert max(float(w.detach().abs().max()) for w in weights) == pytest.approx(0.05)
+
+
+def test_an_augmentation_may_watch_the_run_and_adapt(tmp_path: Path) -> None:
+    """Its share moves by a batch in a hundred samples at each update, within 0 and 1."""
+    seen: list[float] = []
+
+    class Watch:
+        @gankit.hookimpl
+        def gankit_after_step(self, run: Run) -> None:
+            """Note the share, and which way it should go."""
+            seen.append(run.assembly.augmentations[0].share)
+
+    recipe = CASES["adaptive augmentation"].recipe
+    gankit.train(recipe, out=tmp_path / "run", watchers={"watch": Watch()})
+    signs = [line["real sign"] for line in _steps(tmp_path / "run")]
+    share, wanted = 0.0, []
+    for sign in signs:  # above the target of 0, or not
+        share = min(max(share + (0.08 if sign >= 0 else -0.08), 0.0), 1.0)
+        wanted.append(pytest.approx(share))
+    assert seen == wanted
+    assert any(seen)
 
 
 def test_an_option_that_is_held_stays_so_under_a_schedule_and_after_a_stop(

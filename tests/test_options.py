@@ -14,7 +14,7 @@ from torch import nn
 
 from gankit import Count, Fraction, NonNegative, Positive, Shapes, Whole
 from gankit.errors import PluginError
-from gankit.limits import Range
+from gankit.parts.limits import Range
 from gankit.plugins.options import REQUIRED, Option, options_of, own_doc
 
 if TYPE_CHECKING:

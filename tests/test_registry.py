@@ -10,7 +10,7 @@ import pytest
 
 from gankit.cli import run
 from gankit.errors import PartError, PluginError
-from gankit.kinds import KINDS
+from gankit.parts.kinds import KINDS
 from gankit.plugins.discovery import discover
 from gankit.plugins.registry import Failure, Registry, names
 from sites import HEAD, Site, yields

@@ -17,7 +17,7 @@ import gankit
 from games import make_assembly
 from gankit.cli import run
 from gankit.errors import RunError
-from gankit.kinds import Origin
+from gankit.parts.kinds import Origin
 from gankit.plugins.discovery import discover
 from gankit.runs import checkpoint
 from gankit.runs import folder as runs

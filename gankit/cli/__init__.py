@@ -13,7 +13,7 @@ import click
 
 from gankit.compute.threads import wait_briefly
 from gankit.errors import GankitError, UsageError
-from gankit.kinds import Command
+from gankit.parts.kinds import Command
 from gankit.plugins.discovery import discover
 from gankit.plugins.importing import resolve
 from gankit.plugins.registry import Registry

@@ -10,7 +10,7 @@ import click
 
 from gankit.cli import Context, plugin_options
 from gankit.errors import UsageError
-from gankit.facts import check_name
+from gankit.parts.facts import check_name
 
 
 @click.command()

@@ -12,7 +12,6 @@ from gankit.errors import MisfitError
 from gankit.game.misfits import misfits_of
 from gankit.game.noise import Noise
 from gankit.game.settings import ADAM, PLAYERS, Optimizer, Train
-from gankit.kinds import Origin
 from gankit.parts import (
     Augmentation,
     Conditioner,
@@ -21,6 +20,7 @@ from gankit.parts import (
     NoiseSource,
     Penalty,
 )
+from gankit.parts.kinds import Origin
 
 
 @frozen(kw_only=True)

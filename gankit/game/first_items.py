@@ -9,9 +9,9 @@ from torch import Tensor
 
 from gankit.data.columns import Columns
 from gankit.errors import BrokenItem, GankitError, told
-from gankit.facts import Item
 from gankit.game.findings import Findings
 from gankit.parts import Conditioner
+from gankit.parts.facts import Item
 
 _ITEMS = 4  # in a trial batch, at most
 _LOOKED_AT = 64  # items until one is whole, at most

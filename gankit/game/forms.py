@@ -8,10 +8,10 @@ from typing import Any
 
 from torch import nn
 
-from gankit.facts import Facts
 from gankit.game.places import only_watches
 from gankit.game.settings import PLAYERS
-from gankit.members import STATE, missing, misspelled
+from gankit.parts.facts import Facts
+from gankit.parts.members import STATE, missing, misspelled
 
 _KINDS = {"penalties": "penalty", "augmentations": "augmentation"}
 

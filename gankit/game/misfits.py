@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from gankit.annotations import Classes
 from gankit.compute.shards import State
 from gankit.errors import listed
-from gankit.facts import Facts, told_apart_by
 from gankit.game import noise as noises
 from gankit.game.forms import malformed
 from gankit.game.places import places, watching_misfits
@@ -26,6 +24,8 @@ from gankit.parts import (
     NoiseSource,
     Shapes,
 )
+from gankit.parts.annotations import Classes
+from gankit.parts.facts import Facts, told_apart_by
 from gankit.randomness import global_stream
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 from gankit.game.schedules import Schedule
-from gankit.limits import Count, NonNegative, Positive, Whole
+from gankit.parts.limits import Count, NonNegative, Positive, Whole
 
 PLAYERS = ("generator", "discriminator")
 # both players' optimiser where nothing is said: Radford et al. 2015, section 4

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import field, frozen
 
 from gankit.errors import PartError, PluginError, listed, nearest
-from gankit.kinds import Command, Kind, Origin, Part
+from gankit.parts.kinds import Command, Kind, Origin, Part
 from gankit.plugins.hooks import Hooks
 from gankit.plugins.importing import resolve
 from gankit.plugins.options import Option, options_of

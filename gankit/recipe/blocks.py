@@ -14,7 +14,7 @@ from gankit.game.optimizers import (
 )
 from gankit.game.schedules import SCHEDULES, Linear
 from gankit.game.settings import ADAM, PLAYERS, Optimizer
-from gankit.limits import NonNegative
+from gankit.parts.limits import NonNegative
 from gankit.plugins.options import Option, options_of
 from gankit.recipe.overrides import override
 from gankit.recipe.values import option_table, structure, structure_options

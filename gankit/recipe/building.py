@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from gankit.errors import GankitError, MisfitError, told
-from gankit.facts import Facts
 from gankit.game.assembly import Assembly, Provenance
 from gankit.game.forms import malformed
 from gankit.game.misfits import (
@@ -21,6 +20,7 @@ from gankit.game.misfits import (
 from gankit.game.places import numbered, watching_misfits
 from gankit.game.settings import PLAYERS
 from gankit.parts import Conditioner, NoiseSource
+from gankit.parts.facts import Facts
 from gankit.randomness import key
 from gankit.recipe.recipe import Recipe
 from gankit.recipe.using import Use

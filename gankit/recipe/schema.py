@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from gankit.errors import PartError, PluginError
 from gankit.game.noise import Noise
 from gankit.game.settings import PLAYERS, Train
-from gankit.kinds import OfKind
-from gankit.limits import Range
+from gankit.parts.kinds import OfKind
+from gankit.parts.limits import Range
 from gankit.plugins.options import Option, options_of
 from gankit.plugins.registry import Entry, Registry
 from gankit.recipe.blocks import optimizer_names

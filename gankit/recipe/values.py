@@ -16,8 +16,8 @@ from cattrs import Converter, IterableValidationError
 from cattrs.errors import IterableValidationNote, StructureHandlerNotFoundError
 
 from gankit.errors import listed, nearest
-from gankit.kinds import OfKind
-from gankit.limits import Range
+from gankit.parts.kinds import OfKind
+from gankit.parts.limits import Range
 from gankit.plugins.options import REQUIRED, Option
 
 _WORDS = {

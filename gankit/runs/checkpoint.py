@@ -25,8 +25,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gankit.errors import PluginError, RunError, listed
-from gankit.facts import Facts, read_again, written
-from gankit.kinds import Origin
+from gankit.parts.facts import Facts, read_again, written
+from gankit.parts.kinds import Origin
 from gankit.plugins.versions import core_version
 from gankit.runs.folder import PARTIAL, cannot_write
 

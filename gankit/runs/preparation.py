@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from attrs import frozen
 
-from gankit.annotations import Classes, Texts
 from gankit.compute.device import Precision, resolve_device
 from gankit.compute.processes import ALONE, Processes
 from gankit.compute.shards import Shards, cut
@@ -22,6 +21,7 @@ from gankit.errors import GankitError, UsageError
 from gankit.game.assembly import Assembly
 from gankit.game.game import Game
 from gankit.parts import Conditioner
+from gankit.parts.annotations import Classes, Texts
 from gankit.plugins.hooks import Hooks
 from gankit.randomness import generator, seed_global
 from gankit.runs.checkpoint import Checkpoint, check_states

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gankit.errors import RunError, listed
 from gankit.game.places import only_watches
-from gankit.kinds import Origin
+from gankit.parts.kinds import Origin
 from gankit.plugins import versions
 from gankit.plugins.versions import core_version
 from gankit.runs.checkpoint import Checkpoint, all_in, latest, read

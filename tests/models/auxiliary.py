@@ -30,7 +30,7 @@ class Auxiliary:
     needs_condition = True
 
     def _classes(self, step, *judged):
-        labels = step.annotations["label"]
+        labels = step.annotation("label")
         return sum(F.cross_entropy(j.extras["class"], labels) for j in judged)
 
     def discriminator(self, step):

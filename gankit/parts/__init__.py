@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from attrs import frozen
 
-from gankit.facts import Facts, Item
+from gankit.parts.facts import Facts, Item
 
 if TYPE_CHECKING:  # listing parts must not import torch
     import torch

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from gankit.errors import DataError
-from gankit.naming import found, hint, indexed, names_of, some
+from gankit.parts.naming import found, hint, indexed, names_of, some
 
 if TYPE_CHECKING:  # listing parts must not import torch
     from torch import Tensor

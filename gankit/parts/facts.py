@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import asdict, field, frozen
 
-from gankit.annotations import KINDS, Annotation, Classes, Picture, Tags, Texts, Vector
 from gankit.errors import DataError
+from gankit.parts.annotations import (
+    KINDS,
+    Annotation,
+    Classes,
+    Picture,
+    Tags,
+    Texts,
+    Vector,
+)
 
 if TYPE_CHECKING:  # listing parts must not import torch
     from torch import Tensor
