@@ -240,7 +240,7 @@ def test_weights_are_clipped_after_each_of_five_updates(tmp_path: Path) -> None:
 
 
 def test_an_augmentation_may_watch_the_run_and_adapt(tmp_path: Path) -> None:
-    """Its share moves by a batch in a hundred samples at each update, within 0 and 1."""
+    """Its share moves by 8 in a hundred at each update, within 0 and 1."""
     seen: list[float] = []
 
     class Watch:
