@@ -239,7 +239,7 @@ def test_a_block_that_is_missing_is_refused_by_both(
 def test_a_part_that_cannot_be_imported_is_not_in_the_schema(site: Site) -> None:
     """The others are; one bad plugin does not cost the editor its help."""
     site.install("bad-gan", yields("Part('loss', 'bad', 'no_such_module:x')"))
-    site.install("good-gan", yields("Part('loss', 'good', 'operator:neg')"))
+    site.install("good-gan", yields("Part('loss', 'good', 'gankit:Noise')"))
     choices = recipe_schema(discover())["properties"]["loss"]["oneOf"]
     known = [choice["properties"]["use"]["enum"] for choice in choices]
     assert ["bad", "bad-gan/bad"] not in known

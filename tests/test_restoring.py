@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -275,7 +276,7 @@ def test_a_state_that_cannot_be_loaded_again_is_not_saved(
     hook = _hook(plugin_file, "{'n': np.float64(1.0)}")
     assert run(["train", recipe, "--plugin", hook]) == 2
     said = capsys.readouterr().err
-    assert "the state of a part or of a hook holds 'numpy." in said
+    assert re.search(r"the state of mine holds 'numpy\.", said), said
     assert "numbers, strings, tensors, lists and dictionaries" in said
     assert list(Path("runs/tiny-1/checkpoints").iterdir()) == []
 

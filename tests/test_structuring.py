@@ -16,12 +16,8 @@ from gankit import Count, Fraction, NonNegative, Positive, Whole
 from gankit.parts.limits import Range
 from gankit.plugins.options import REQUIRED, Option
 from gankit.recipe.schema import json_schema
-from gankit.recipe.values import (
-    describe,
-    structure,
-    structure_options,
-    unstructure,
-)
+from gankit.recipe.values import structure, structure_options, unstructure
+from gankit.recipe.words import describe
 
 Side = Annotated[int, Range(at_least=16, at_most=128)]
 Colour = Literal["red", "blue", "green"]

@@ -40,7 +40,7 @@ from gankit.plugins.importing import resolve
 from gankit.plugins.options import Option, options_of, own_doc
 from gankit.plugins.registry import Entry, Registry
 from gankit.recipe.blocks import optimizer_names
-from gankit.recipe.values import describe
+from gankit.recipe.words import describe
 
 _PLUGINS = Path(__file__).parents[2] / "plugins"
 _SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$", re.MULTILINE)

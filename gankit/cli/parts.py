@@ -133,7 +133,7 @@ def _show_recipe(
 
 
 def _show_part(entry: Entry) -> None:
-    from gankit.recipe.values import describe
+    from gankit.recipe.words import describe
 
     click.echo(
         f"{entry.part.kind} {entry.name} {entry.plugin.source}: {entry.part.summary}"

@@ -17,7 +17,8 @@ from gankit.plugins.registry import Entry, Registry
 from gankit.recipe.blocks import optimizer_names
 from gankit.recipe.recipe import NEEDED
 from gankit.recipe.using import kind_within
-from gankit.recipe.values import can_state, default_of, is_union, unstructure
+from gankit.recipe.values import can_state, default_of, unstructure
+from gankit.recipe.words import is_union
 
 _SCHEMA_TYPES = {
     int: "integer",

@@ -12,7 +12,8 @@ from gankit.errors import GankitError, PartError, PluginError
 from gankit.parts.kinds import OWN_BLOCKS, OfKind
 from gankit.plugins.options import Option
 from gankit.plugins.registry import Entry, Registry
-from gankit.recipe.values import given, is_union, option_table, structure_options
+from gankit.recipe.values import given, option_table, structure_options
+from gankit.recipe.words import is_union
 
 _DEEPEST = 8  # parts within parts; a table of Python's may hold itself
 

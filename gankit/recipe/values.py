@@ -7,51 +7,17 @@ so that every primitive has a strict hook here.
 from __future__ import annotations
 
 import math
-import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from cattrs import Converter, IterableValidationError
 from cattrs.errors import IterableValidationNote, StructureHandlerNotFoundError
 
 from gankit.errors import listed, nearest
-from gankit.parts.kinds import OfKind
 from gankit.parts.limits import Range
 from gankit.plugins.options import REQUIRED, Option
-
-_WORDS = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "a string",
-    Path: "a path",
-    dict: "a table",
-    list: "a list",
-    tuple: "a list",
-    type(None): "nothing",
-}
-
-
-def describe(kind: Any) -> str:
-    """Say in words what values a type allows."""
-    origin, args = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        if parts := [str(note) for note in args[1:] if isinstance(note, OfKind)]:
-            return parts[0]
-        limits = [str(limit) for limit in args[1:] if isinstance(limit, Range)]
-        return " ".join([describe(args[0]), *limits])
-    if origin is Literal:
-        return f"one of {listed(args)}" if len(args) > 1 else repr(args[0])
-    if is_union(kind):
-        return " or ".join(describe(a) for a in args if a is not type(None))
-    if origin is tuple and args[-1:] != (...,):
-        return f"a list of {len(args)}: {', '.join(describe(a) for a in args)}"
-    if origin in (tuple, list):
-        return f"a list, each {describe(args[0])}"
-    if kind is Any:
-        return "any value"
-    return _WORDS.get(origin or kind, "what no recipe can hold")
+from gankit.recipe.words import describe, is_union
 
 
 def structure(value: Any, kind: Any, path: str, problems: list[str]) -> Any:
@@ -92,7 +58,8 @@ def structure_options(
             problems.append(f"{where}: is missing; it takes {describe(option.type)}")
         else:
             values[option.name] = made = default_of(option)
-            if _is_plain(unstructure(made)) and not can_state(made, option.type):
+            # an infinity, as None, is what no recipe can say, and a default may be
+            if not can_state(made, option.type) and _is_plain(unstructure(made)):
                 wanted = f"{describe(option.type)}; its author has to mend it"
                 problems.append(f"{where}: its default {made!r} is not {wanted}")
     return values
@@ -153,6 +120,8 @@ def _is_plain(value: Any) -> bool:
         return all(map(_is_plain, value.values())) and _are_words(value)
     if isinstance(value, list):
         return all(map(_is_plain, value))
+    if type(value) is float and math.isinf(value):
+        return False
     return type(value) in (bool, int, float) or _are_words([value])
 
 
@@ -178,11 +147,6 @@ def _leaves(error: BaseException, path: str) -> Iterable[tuple[str, str]]:
     noted, _ = error.group_exceptions()
     for inner, note in noted:
         yield from _leaves(inner, _join(path, note.index))
-
-
-def is_union(kind: Any) -> bool:
-    """Tell whether a type is one of several."""
-    return get_origin(kind) in (Union, types.UnionType)
 
 
 def _is_a(*origins: Any) -> Callable[[Any], bool]:
