@@ -242,7 +242,7 @@ def load(
         saved.conditions(),
         place,
         notes=passed_over(damaged, saved),
-    )
+    ).settle()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import Tensor
@@ -14,12 +15,22 @@ from torch import Tensor
 import gankit
 from games import Labels, make_assembly
 from gankit import hookimpl
-from gankit.errors import HookError, PluginError, RunError, UsageError
+from gankit.errors import HookError, PluginError, RunError
 from gankit.game.assembly import Provenance
 from gankit.runs.pictures import Samples
 from gankit.runs.report import Report
 from gankit.runs.run import Run
 from tiny import LABELLED, metrics
+
+# a generator with batch norms
+NORMED: dict[str, Any] = {
+    "dataset": {"use": "shapes", "items": 24, "size": 16},
+    "noise": {"size": 2},
+    "generator": {"use": "dcgan", "width": 2},
+    "discriminator": {"use": "dcgan", "width": 2},
+    "loss": {"use": "hinge"},
+    "train": {"steps": 2, "batch_size": 8, "device": "cpu"},
+}
 
 
 class Diary:
@@ -253,10 +264,39 @@ def test_a_grid_shows_the_pixels_that_were_generated() -> None:
     ]
 
 
-def test_samples_that_are_no_pictures_are_not_drawn() -> None:
-    """Which is said with their shape."""
-    with pytest.raises(UsageError, match=r"samples of shape \(7,\) are not images"):
-        Samples(torch.zeros(4, 7), ()).picture()
+def test_samples_that_are_no_pictures_are_drawn_as_curves() -> None:
+    """All on one scale: the highest value of all is at the top of its cell."""
+    samples = torch.tensor([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    drawn = Samples(samples, ()).picture()
+    assert drawn.size == (2 * 116 + 4, 60 + 4)
+    blue = (70, 130, 180)  # steelblue
+    assert drawn.getpixel((4 + 56, 4 + 56)) == blue  # the first is flat, below
+    assert drawn.getpixel((4 + 116 + 56, 4)) == blue  # the second has a peak
+    assert Samples(torch.rand(9, 1), ()).picture().size == (116 + 4, 60 + 4)
+    assert Samples(torch.rand(9, 5, 2, 2), ()).picture().size == (3 * 116 + 4, 184)
+
+
+def test_numbers_are_written_as_they_are(tmp_path: Path) -> None:
+    """Into a file of numpy's, whatever their shape."""
+    samples = torch.rand(3, 5, 2)
+    Samples(samples, ()).save(tmp_path / "x.npy")
+    assert torch.equal(torch.from_numpy(numpy.load(tmp_path / "x.npy")), samples)
+
+
+def test_what_is_loaded_is_ready_to_draw_from(tmp_path: Path) -> None:
+    """Called by itself it gives what is sampled: nothing depends on its neighbours."""
+    gankit.train(NORMED, out=tmp_path / "run")
+    sampler = gankit.load(tmp_path / "run")
+    noise = torch.randn(6, 2)
+    with torch.no_grad():
+        among, alone = (
+            sampler.generator(noise, None),
+            sampler.generator(noise[2:3], None),
+        )
+    torch.testing.assert_close(among[2:3], alone)
+    # pictures are shown in [0, 1]
+    shown = sampler.generate(noise).samples
+    torch.testing.assert_close(((among + 1) / 2).clamp(0, 1), shown)
 
 
 def test_steps_are_played_by_the_caller_as_train_plays_them(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
 
 from gankit.cli import progress, run
@@ -67,23 +68,27 @@ class Vectors:
 """
 
 
-def test_without_a_picture_none_is_promised(
+def test_without_a_picture_none_is_promised(recipe: str, capsys: Capture) -> None:
+    """Drawing may be left out."""
+    off = ["--disable-plugin", "gankit.pictures"]
+    assert run(["train", recipe, "train.steps=1", *off, "--out", "off"]) == 0
+    said = capsys.readouterr().out
+    assert said == "done: 1 steps; draw samples with `gankit sample off`\n"
+    assert list(Path("off", "samples").iterdir()) == []
+
+
+def test_samples_that_are_no_pictures_are_drawn_and_written_as_numbers(
     recipe: str, plugin_file: WriteFile, capsys: Capture
 ) -> None:
-    """Five numbers are no image and no point, and drawing may be left out."""
+    """Five numbers are no image and no point."""
     code = HEAD + VECTORS + yields("Part('dataset', 'vectors', Vectors)")
     path = str(plugin_file("acme_vectors.py", code))
     vectors = ["dataset.use=vectors", "conditioner=none", "--plugin", path]
-    for out, more in (
-        ("vectors", vectors),
-        ("off", ["--disable-plugin", "gankit.pictures"]),
-    ):
-        assert run(["train", recipe, "train.steps=1", *more, "--out", out]) == 0
-        assert capsys.readouterr().out == (
-            "done: 1 steps; draw samples in Python with "
-            f"gankit.load({out!r}).sample()\n"
-        )
-        assert list(Path(out, "samples").iterdir()) == []
+    assert run(["train", recipe, "train.steps=1", *vectors, "--out", "run"]) == 0
+    assert "pictures in run/samples" in capsys.readouterr().out
+    words = ["sample", "run", "-n", "3", "-o", "x.npy", "--plugin", path]
+    assert run(words) == 0
+    assert numpy.load("x.npy").shape == (3, 5)
 
 
 def test_with_json_every_line_is_json(recipe: str, capsys: Capture) -> None:
@@ -168,7 +173,7 @@ def test_a_run_whose_pictures_are_gone_ends_all_the_same(
     """It says how to draw samples, not where some are that are not."""
     off = ["--disable-plugin", "gankit.pictures"]
     assert run(["train", recipe, "--out", "runs/bare", *off]) == 0
-    assert "draw samples in Python" in capsys.readouterr().out
+    assert "draw samples with `gankit sample" in capsys.readouterr().out
     Path("runs/bare/samples").rmdir()
     assert run(["resume", "runs/bare", "train.steps=7", *off]) == 0
-    assert "draw samples in Python" in capsys.readouterr().out
+    assert "draw samples with `gankit sample" in capsys.readouterr().out

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 import gankit
-from games import Labels, Linear, make_run
+from games import Labels, Linear, make_assembly, make_run
 from gankit.parts import UNBOUNDED, Shapes
+from gankit.plugins.discovery import discover
+from gankit.runs.preparation import prepare
 from tiny import LABELLED
 
 
@@ -168,3 +170,22 @@ def test_what_is_loaded_plays_as_it_did(tmp_path: Path) -> None:
     again = gankit.load(tmp_path / "run").sample(20, seed=5).samples
     assert torch.equal(again, run.sampler.sample(20, seed=5).samples)
     assert not torch.equal(again[:4], again[4:8])
+
+
+def test_turning_data_to_tokens_may_report(tmp_path: Path) -> None:
+    """A conditioner whose ``tokens`` takes a ``progress`` is given the run's."""
+    told: list[tuple[int, int, str]] = []
+
+    class Slow(Labels):
+        def tokens(self, raw: Any, progress: Any = None) -> Tensor:
+            """Report as fitting does; where few are read, nobody asks."""
+            if progress is not None:
+                progress(len(raw), len(raw), "spelling")
+            return super().tokens(raw)
+
+    prepare(
+        make_assembly(conditioner=Slow()),
+        discover(disable=["*"]).hooks,
+        progress=lambda *report: told.append(report),
+    )
+    assert told[-1] == (20, 20, "spelling")

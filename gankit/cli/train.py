@@ -165,7 +165,7 @@ def _ended(run: Run, *, as_json: bool) -> int:
 
 
 def _samples(folder: Path) -> str:
-    """Say where samples are, or how to draw such as make no picture."""
+    """Say where samples are, or how to draw some."""
     if any((folder / "samples").glob("*")):
         return f"pictures in {folder / 'samples'}; more with `gankit sample {folder}`"
-    return f"draw samples in Python with gankit.load({str(folder)!r}).sample()"
+    return f"draw samples with `gankit sample {folder}`"

@@ -140,7 +140,8 @@ class Conditioner(Protocol):
     - ``tokens(raw)`` runs once, on the CPU, over the values of all items, and gives a
       tensor (N, ...) whose rows are gathered for each batch. They are a list of class
       indices (Classes) or of tuples of texts (Texts), or a tensor: float32 (N, n)
-      (Vector), bool (N, n) (Tags), or pictures (N, C, H, W) (Picture);
+      (Vector), bool (N, n) (Tags), or pictures (N, C, H, W) (Picture). One that takes
+      long may have ``progress=None`` too, and then reports as ``fit`` does;
     - ``forward(tokens)`` runs each step: (B, ...) to (B, size). What it draws from
       torch's global generator is reproducible, because gankit seeds that each step;
     - ``parse(text)`` gives an item's value for a text of the command line, or raises

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy
 import torch
 from attrs import frozen
 from PIL import Image, ImageDraw, ImageFont
@@ -27,28 +28,31 @@ class Samples:
     captions: tuple[str, ...]  # N texts; none where conditions cannot be written
 
     def picture(self) -> Image.Image:
-        """Draw them: images as a grid with their captions, 2-D points as a plot.
+        """Draw them.
 
-        Raises:
-            UsageError: samples of such a shape cannot be drawn.
+        Images are drawn as a grid with their captions, points of the plane as a plot,
+        anything else as curves of its numbers in their order.
         """
         shape = tuple(self.samples.shape[1:])
         if shape == (2,):
             return plot(self.samples)
         if len(shape) == 3 and shape[0] in (1, 3):
             return grid(self.samples, self.captions)
-        raise UsageError(f"samples of shape {shape} are not images or 2-D points")
+        return curves(self.samples.flatten(1))
 
     def save(self, path: str | Path) -> None:
-        """Write the picture.
+        """Write the picture; or, into an ``.npy`` file, the numbers, (N, *sample).
 
         Raises:
             RunError: the file cannot be written.
-            UsageError: the samples cannot be drawn, or not in that format.
+            UsageError: there is no such format.
         """
-        path, picture = Path(path), self.picture()
+        path = Path(path)
         try:
-            picture.save(path)
+            if path.suffix == ".npy":
+                numpy.save(path, self.samples.numpy())
+                return
+            self.picture().save(path)
         except ValueError as error:
             raise UsageError(
                 f"cannot write {str(path)!r}: {error}; try .png"
@@ -96,6 +100,29 @@ def _image(sample: Tensor) -> Image.Image:
     pixels = (sample * 255).round().to(torch.uint8).permute(1, 2, 0)
     array = pixels.expand(-1, -1, 3).contiguous().numpy()
     return Image.fromarray(array)
+
+
+def curves(samples: Tensor) -> Image.Image:
+    """Draw samples (N, n), each as a curve in a cell, all on one scale."""
+    if samples.shape[1] == 1:  # numbers: one curve of all of them, in order
+        samples = samples.sort(0).values.T
+    count, length = samples.shape
+    columns = math.ceil(math.sqrt(count))
+    width, height, gap = 2 * _CELL, _CELL, 4
+    low = float(samples.min())
+    span = max(float(samples.max()) - low, 1e-6)
+    rows = math.ceil(count / columns)
+    size = (columns * (width + gap) + gap, rows * (height + gap) + gap)
+    picture = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(picture)
+    for i, sample in enumerate(((samples - low) / span).tolist()):
+        left = gap + (i % columns) * (width + gap)
+        bottom = gap + (i // columns) * (height + gap) + height
+        draw.rectangle((left, bottom - height, left + width, bottom), "whitesmoke")
+        step = width / max(length - 1, 1)
+        points = [(left + j * step, bottom - v * height) for j, v in enumerate(sample)]
+        draw.line(points, "steelblue")
+    return picture
 
 
 def plot(points: Tensor) -> Image.Image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +202,10 @@ def _condition(
         if module is not None and processes.size > 1:
             learnt = {k: t.cpu() for k, t in module.state_dict().items()}
             module.load_state_dict(processes.broadcast(learnt))
-    values = as_read(data.annotations[data.reads])
-    data.tokens = conditioner.tokens(values).to(data.device)
+    values, how = as_read(data.annotations[data.reads]), {}
+    if "progress" in signature(conditioner.tokens).parameters:
+        how["progress"] = progress
+    data.tokens = conditioner.tokens(values, **how).to(data.device)
 
 
 def _sample_conditions(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +26,12 @@ class Sampler:
     """Draws from a generator: its moving average, where the run keeps one.
 
     Samples have the distribution that the discriminator judged, see :meth:`draw`. The
-    networks are in the modes in which they play.
+    networks of a run in progress are in the modes in which they play; those of a
+    sampler that :func:`gankit.load` gives, in those in which samples are drawn.
+
+    Attributes:
+        generator: (noise, condition) to samples, in the generator's own range.
+        conditioner: tokens to conditions.
 
     Args:
         generator: the network to draw from.
@@ -56,6 +61,21 @@ class Sampler:
         self.notes = tuple(notes)
         self.noise = noise
         self._changing: list[nn.Module] | None = None  # found when first drawn from
+
+    @torch.no_grad()
+    def settle(self) -> Self:
+        """Put the networks into the modes in which samples are drawn, for good.
+
+        What is drawn by ``self.generator(noise, condition)`` then is what
+        :meth:`sample` draws: a network that is to play on is not to be settled.
+        """
+        noise = self.noise(1, counted(self.device, 0, "trial"))
+        tokens, _ = self._read(self.conditions[:1])
+        some = None if tokens is None else tokens.to(self.device)
+        for module in self._changed_by_a_pass(noise, some):
+            module.training = False
+        self._changing = []
+        return self
 
     @torch.no_grad()
     def sample(

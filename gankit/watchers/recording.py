@@ -15,7 +15,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-from gankit.errors import DivergedError, RunError, UsageError, listed, nearest
+from gankit.errors import DivergedError, RunError, listed, nearest
 from gankit.hookspecs import hookimpl
 from gankit.runs import checkpoint
 from gankit.runs.folder import cannot_write, clean, write_whole
@@ -124,11 +124,7 @@ class Pictures:
 
     @hookimpl
     def gankit_on_samples(self, run: Run, samples: Samples) -> None:
-        """Write the grid; samples that are neither images nor points have none."""
-        try:
-            samples.picture()
-        except UsageError:
-            return
+        """Write the grid."""
         samples.save(self._path(run))
 
     @hookimpl(tryfirst=True)
