@@ -7,7 +7,9 @@ draw some of their own, with the weights, buffers and random numbers of the game
 they are. A hook implementation like anybody's: ``--disable-plugin gankit.health``.
 
 What is not noticed: a generator that knows some of many modes, or one picture for each
-caption. Their samples differ from each other about as much as real ones do.
+caption. Their samples differ from each other about as much as real ones do. Of a
+discriminator with dropout that cannot lose, only what follows may be: a gradient that
+vanishes, or collapse.
 """
 
 from __future__ import annotations
@@ -36,19 +38,20 @@ UNBOUNDED = "unbounded discriminator"
 
 _NORM = "gradient/generator"
 
-# What the numbers rest on: 2,000 to 3,000 steps of five recipes, a look every 50,
-# healthy and with the faults of benchmarks/health.py, and 20,000 steps of perceptrons
-# on labelled digits. Where the discriminator could not lose, the clearance of its
-# logits was 0.75 to 0.96, also by six losses and penalties in short runs on drawn
-# scenes; in the recipes where it could, mostly under 0.6 and 0.74 at most. A
-# generator that learns too slowly had 0.7 to 0.9 for a thousand steps, and is told of
-# too. With dropout in the discriminator it was 0.5 where that could not lose: there
-# the generator's gradient tells, which fell to a 300th of its usual size. That of
-# healthy runs stayed above a fiftieth of the largest before it. From step 1,000 on
-# their diversity was 0.24 to 1.14, and 0 to 0.1 where noise or conditions were taken
-# away or the discriminator had a mark; the effect of conditions was 0.26 to 1, but of
-# the perceptrons 0.01 at first, 0.04 at 2,500 and 0.11 at 3,000 steps, and 0 without
-# them; the effect of noise among captions was 0.07 to 0.33, and 0 without it.
+# What the numbers rest on: 3,000 to 3,500 steps of five recipes, a look every 50,
+# healthy and with the three faults of benchmarks/health.py, one run each, and 20,000
+# steps of perceptrons on labelled digits. Where the discriminator could not lose, the
+# clearance of its logits was 0.75 to 0.96, also by six losses and penalties in short
+# runs on drawn scenes; in the recipes where it could, mostly under 0.6, and at 0.7 or
+# above for two looks in a row at most. A generator that learns too slowly had 0.7 to
+# 0.9 for a thousand steps, and is told of too. With dropout in the discriminator it was
+# 0.4 to 0.5 where that could not lose: there the generator's gradient tells, which fell
+# to a 300th of its usual size, or the collapse that follows. The gradient of healthy
+# runs stayed above a fiftieth of the largest before it. From step 1,000 on their
+# diversity was 0.23 to 1.15, and 0 to 0.1 where noise or conditions were taken away or
+# the discriminator had a mark; the effect of conditions was 0.25 to 1, but of the
+# perceptrons 0.01 at first, 0.04 at 2,500 and 0.06 to 0.11 at 3,000 steps, and 0
+# without them; the effect of noise among captions was 0.04 to 0.27, and 0 without it.
 _PATIENCE = {  # looks in a row, and steps from the first to the last of them
     OVERPOWERING: (20, 900),
     VANISHING: (10, 300),
