@@ -98,7 +98,10 @@ CASES = {
     "style mixing": Model("noises", {"noise": {"use": "mixed"}}),
     "clipped WGAN": Model(
         "clipped",
-        {"loss": {"use": "wasserstein"}},
+        {
+            "loss": {"use": "wasserstein"},
+            "hooks": [{"use": "clipping", "limit": 0.05}],
+        },
         train={"discriminator_updates": 5},
     ),
     "adaptive augmentation": Model(
@@ -282,13 +285,11 @@ def test_an_option_that_is_held_stays_so_under_a_schedule_and_after_a_stop(
     assert seen == [0.01, 1e-4, 1e-4, 1e-4, 1e-4, 0.01 * 0.5**5]
 
 
-def test_a_warm_start_begins_with_another_run_s_generator(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_warm_start_begins_with_another_run_s_generator(tmp_path: Path) -> None:
     """Its samples before the first step are those of that run's end."""
     gankit.train(POINTS, out=tmp_path / "first")
-    monkeypatch.setenv("WARM_START", str(tmp_path / "first"))
-    recipe = {**POINTS, "plugins": [str(MODELS / "warm.py")]}
+    start = {"use": "warm-start", "run": str(tmp_path / "first")}
+    recipe = {**POINTS, "plugins": [str(MODELS / "warm.py")], "hooks": [start]}
     wanted = gankit.load(tmp_path / "first").sample(5).samples
     seen: list[Tensor] = []
 
