@@ -23,6 +23,7 @@ from games import Labels, Linear, Logistic, Numbers, make_assembly, make_run
 from gankit import UNBOUNDED, Classes, Facts, Item, Picture, Shapes, Tags, Texts, Vector
 from gankit.cli import run as command
 from gankit.compute.processes import Processes
+from gankit.data.columns import Columns
 from gankit.data.items import Data
 from gankit.data.reading import read_data
 from gankit.errors import DataError, MisfitError, UsageError
@@ -488,6 +489,18 @@ def test_processes_tell_each_other_their_own_rows_and_no_picture() -> None:
     data = read_data(Known(), device=CPU, mode="streamed", processes=TWO)
     assert Telling.told == [{}]
     assert torch.equal(data.annotations["sketch"][5], VALUES["sketch"])
+
+
+def test_what_another_process_has_read_is_put_into_its_rows() -> None:
+    """The rows of this one stay as they are."""
+    declared = {"label": ALL["label"], "captions": Texts()}
+    columns = Columns(declared, 4)
+    columns.put(0, {"label": 1, "captions": ("own",)})
+    told = {"label": torch.tensor([1, 0]), "captions": [("b",), ("d", "e")]}
+    columns.put_rows(torch.tensor([1, 3]), told)
+    rows = columns.rows(torch.arange(4))
+    assert rows["label"].tolist() == [1, 1, 0, 0]
+    assert rows["captions"] == [("own",), ("b",), (), ("d", "e")]
 
 
 TWO = Telling(0, 2, 0, 2)
