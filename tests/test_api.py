@@ -15,7 +15,7 @@ from torch import Tensor
 import gankit
 from games import Labels, make_assembly
 from gankit import hookimpl
-from gankit.errors import HookError, PluginError, RunError
+from gankit.errors import HookError, PluginError, RunError, UsageError
 from gankit.game.assembly import Provenance
 from gankit.runs.pictures import Samples
 from gankit.runs.report import Report
@@ -341,6 +341,51 @@ def test_whoever_leaves_the_loop_early_has_a_run_that_goes_on(
         for name in ("run", "whole")
     ]
     assert weights[0] == weights[1]
+
+
+def test_an_error_in_the_caller_s_loop_is_one_of_the_run(tmp_path: Path) -> None:
+    """Everybody is told of it, and nobody that the run is over."""
+    diary = Diary()
+
+    def play() -> None:
+        out = tmp_path / "run"
+        with gankit.starting(LABELLED, out=out, watchers={"diary": diary}) as run:
+            for report in run.steps():
+                if report.step == 3:
+                    raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        play()
+    assert ("KeyError", 3) in diary.pages
+    assert "after" not in dict(diary.pages)
+
+
+def test_steps_are_played_once_and_where_they_are_recorded(tmp_path: Path) -> None:
+    """Again, or after the end, nothing would be saved."""
+    with gankit.starting(LABELLED, out=tmp_path / "run") as run:
+        for report in run.steps():
+            if report.step == 2:
+                break
+        with pytest.raises(UsageError, match=r"played once, .* gankit\.resuming\("):
+            run.steps()
+    with gankit.resuming(tmp_path / "run") as run:
+        pass
+    with pytest.raises(UsageError, match="played once, within the `with`"):
+        run.steps()
+
+
+def test_a_hook_that_leaves_stops_the_run(tmp_path: Path) -> None:
+    """After the step that it looks at."""
+
+    class Leaving:
+        @hookimpl
+        def gankit_after_step(self, run: Run) -> None:
+            """Have enough of it."""
+            if run.step == 2:
+                run.leave()
+
+    run = gankit.train(LABELLED, out=tmp_path / "run", watchers={"it": Leaving()})
+    assert (run.step, run.stopping) == (2, "leaving the run")
 
 
 def test_a_watcher_that_misspells_a_hook_is_refused(tmp_path: Path) -> None:

@@ -18,11 +18,14 @@ from gankit.game.misfits import network_misfits
 from gankit.parts import Shapes
 from gankit.parts.annotations import Texts
 from gankit.parts.facts import Facts, Item
+from gankit.plugins.discovery import discover
 from gankit.recipe.building import assemble
 from gankit.recipe.recipe import read_recipe
+from gankit.runs.preparation import prepare
 from sites import forget_modules_of, yields
 
 SHAPES = Shapes((2,), 3)
+CONDITIONED = Shapes((2,), 3, 3)
 
 
 @frozen
@@ -438,3 +441,126 @@ def test_objects_are_held_to_the_same_settings_as_a_recipe() -> None:
     """In simultaneous order nobody moves twice, whoever asks for it."""
     with pytest.raises(MisfitError, match=r"discriminator_updates.*set it to 1"):
         make_assembly(train={"order": "simultaneous", "discriminator_updates": 2})
+
+
+class _Remembering(Linear):
+    """A generator that keeps its last output, and counts its passes."""
+
+    passes = 0
+
+    def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
+        """Keep what is made, with its graph."""
+        self.passes += 1
+        self.last = super().forward(noise, condition)
+        return self.last
+
+
+def test_what_is_tried_is_a_copy() -> None:
+    """Nothing that a part counts, keeps or learns at a pass is there afterwards."""
+
+    class Learning(Labels):
+        words: tuple[int, ...] = ()
+
+        def tokens(self, raw: Any) -> Tensor:
+            self.words = self.words or tuple(raw)
+            return super().tokens(raw)
+
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", torch.zeros(()))
+
+        def forward(self, samples: Tensor, rng: torch.Generator) -> Tensor:
+            self.seen += len(samples)
+            return samples
+
+    generator, conditioner, counting = _Remembering(CONDITIONED), Learning(), Counting()
+    given = {"generator": generator, "augmentations": (counting,)}
+    assembly = make_assembly(conditioner=conditioner, train={"ema": 20}, **given)
+    assert (generator.passes, hasattr(generator, "last")) == (0, False)
+    assert conditioner.words == ()
+    assert float(counting.seen) == 0
+    run = prepare(assembly, discover(disable=["*"]).hooks)
+    assert len(conditioner.words) == 20  # all of them, at once
+    run.game.play(0)
+
+
+def test_what_cannot_be_copied_is_tried_itself_and_put_back() -> None:
+    """Its buffers and those that it makes at its first pass."""
+
+    class Stubborn(Linear):
+        def __init__(self, shapes: Shapes) -> None:
+            super().__init__(shapes)
+            self.register_buffer("mean", None)
+
+        def __deepcopy__(self, memo: Any) -> Any:
+            raise TypeError("not this one")
+
+        def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
+            made = super().forward(noise, condition)
+            self.mean = made.detach().mean(0)
+            return made
+
+    generator = Stubborn(Shapes((2,), 3))
+    make_assembly(generator=generator)
+    assert generator.mean is None
+    assert int(generator.norm.num_batches_tracked) == 0
+
+
+def test_a_part_that_does_not_play_keeps_its_modes() -> None:
+    """A frozen network inside a loss stays as its author has set it."""
+
+    class Perceptual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = nn.BatchNorm1d(2).eval().requires_grad_(False)
+
+        def discriminator(self, step: Any) -> Tensor:
+            return Logistic().discriminator(step)
+
+        def generator(self, step: Any) -> Tensor:
+            return self.features(step.fake).square().mean()
+
+    loss = Perceptual()
+    make_run(loss=loss).game.play(0)
+    assert not loss.features.training
+    assert int(loss.features.num_batches_tracked) == 0
+
+
+def test_a_penalty_may_begin_later() -> None:
+    """Until then it is a constant."""
+
+    class Late:
+        weight, every = 1.0, 1
+
+        def __call__(self, step: Any) -> Tensor:
+            late = step.index >= 1
+            return step.real_logits.square().mean() if late else torch.zeros(())
+
+    run = make_run(penalties=(Late(),))
+    for index in range(2):
+        run.game.play(index)
+
+
+@pytest.mark.parametrize(
+    ("gives", "said"),
+    [
+        ("0.5", r"Late gave 0\.5 in step 2, not a scalar tensor"),
+        ("torch.zeros(())", r"Late gave the generator a number without a gradient in"),
+    ],
+)
+def test_a_loss_that_goes_wrong_later_is_named_with_its_step(
+    gives: str, said: str
+) -> None:
+    """As a user's error, whose run is saved."""
+
+    class Late(Logistic):
+        def generator(self, step: Any) -> Tensor:
+            if step.index == 0:
+                return super().generator(step)
+            return eval(gives)  # type: ignore[no-any-return] # of this test's own
+
+    run = make_run(loss=Late())
+    run.game.play(0)
+    with pytest.raises(UsageError, match=said):
+        run.game.play(1)

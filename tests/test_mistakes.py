@@ -307,6 +307,21 @@ MISTAKES: dict[str, Case] = {
         _loss(more="def __init__(self, *, k: Count = 0): ..."),
         r"loss\.k: its default 0 is not a whole number at least 1; its author has to",
     ),
+    "loss: it learns, and is no module": (
+        "loss",
+        _loss(more="learns_with = 'generator'"),
+        r"loss Odd: it learns, and is no torch\.nn\.Module; derive it from that",
+    ),
+    "loss: it holds what nobody moves": (
+        "loss",
+        _loss(more="def __init__(self): self.q = torch.nn.Linear(2, 3)"),
+        r"loss Odd: its q has parameters that learn, and nobody would move or save",
+    ),
+    "discriminator: a size that only a pass tells": (
+        "discriminator",
+        _discriminator(made="self.layer = torch.nn.LazyLinear(1)"),
+        r"discriminator Odd: the size of layer\.weight is not known before the first",
+    ),
     # a penalty
     "penalty: no weight": (
         "penalty",

@@ -514,3 +514,32 @@ def gankit_parts():
     lines = [json.loads(t) for t in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "warning" in line] == [3]
     assert re.search(r"step 6 of 6 .* D \d", err)
+
+
+def test_an_error_in_one_caller_s_loop_ends_all(tmp_path: Path) -> None:
+    """Soon, with the first cause on top; nobody waits for who does not come."""
+    recipe = write(tmp_path, LABELLED)
+    code = (
+        "import gankit, os\n"
+        f"with gankit.starting({recipe!r}, out={str(tmp_path / 'run')!r}) as run:\n"
+        "    for report in run.steps():\n"
+        "        if report.step == 2 and os.environ['RANK'] == '1':\n"
+        "            raise KeyError('mine')\n"
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, "OMP_NUM_THREADS": "1", **meeting, "RANK": rank},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    said = [process.communicate(timeout=LIMIT)[1] for process in both]
+    assert [process.returncode for process in both] == [1, 1], said
+    assert "KeyError: 'mine'" in said[1]
+    assert "process 1 of 2 failed: KeyError: 'mine'" in said[0]

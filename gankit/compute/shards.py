@@ -170,13 +170,22 @@ class State:
 
     def keep(self) -> Callable[[], None]:
         """Remember the state; return what brings it back."""
-        buffers = [buffer.clone() for buffer in self._buffers()]
+        buffers = [
+            (module, name, None if buffer is None else buffer.clone())
+            for whole in self._modules
+            for module in whole.modules()
+            for name, buffer in module._buffers.items()  # also those that are None yet
+        ]
         states = [deepcopy(part.state_dict()) for part in self._parts]
 
         def back() -> None:
             with torch.no_grad():
-                for buffer, kept in zip(self._buffers(), buffers, strict=True):
-                    buffer.copy_(kept)
+                for module, name, kept in buffers:
+                    now = module._buffers[name]
+                    if now is None or kept is None or now.shape != kept.shape:
+                        module._buffers[name] = None if kept is None else kept.clone()
+                    else:
+                        now.copy_(kept)
             for part, kept in zip(self._parts, states, strict=True):
                 part.load_state_dict(deepcopy(kept))
 

@@ -27,6 +27,8 @@ class Findings:
         except GankitError:
             raise  # it says all there is to say
         except Exception as error:
+            if isinstance(error, NotImplementedError) and "backend" in str(error):
+                return None  # an operation for another device than the networks are on
             self.add(f"{self.name(place, method)} raised {told(error)}")
         else:
             if made is None:

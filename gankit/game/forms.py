@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from gankit.game.places import only_watches
 from gankit.game.settings import PLAYERS
 from gankit.parts.facts import Facts
 from gankit.parts.members import STATE, missing, misspelled
 
+_MAY_LEARN = ("loss", "penalties", "augmentations", "noise")
 _KINDS = {"penalties": "penalty", "augmentations": "augmentation"}
 
 
@@ -58,6 +60,26 @@ def _problems(place: str, part: Any) -> Iterator[str]:
 
 def _of_learning(place: str, part: Any) -> Iterator[str]:
     """Say what is wrong with what a part learns, and with which player."""
+    if not isinstance(part, nn.Module) and place.partition(".")[0] in _MAY_LEARN:
+        if hasattr(part, "learns_with"):
+            yield "it learns, and is no torch.nn.Module; derive it from that"
+        for name, held in getattr(part, "__dict__", {}).items():
+            if isinstance(held, nn.Module) and any(
+                p.requires_grad for p in held.parameters()
+            ):
+                yield (
+                    f"its {name} has parameters that learn, and nobody would move or "
+                    "save them; its author has to derive it from torch.nn.Module and "
+                    "set learns_with, or requires_grad of these to False"
+                )
+    if isinstance(part, nn.Module):
+        for name, parameter in (*part.named_parameters(), *part.named_buffers()):
+            if is_lazy(parameter):
+                yield (
+                    f"the size of {name} is not known before the first pass; its "
+                    "author has to take sizes from what the part is given"
+                )
+                return
     if place in PLAYERS and not isinstance(part, nn.Module):
         yield "it is no torch.nn.Module; its author has to derive it from that"
         return

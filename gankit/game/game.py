@@ -267,20 +267,31 @@ class Game:
     def _objective(self, player: Player, step: Step, look: Look) -> Tensor:
         """Add up what a player minimises: its side of the loss, and its penalties."""
         value = getattr(self.loss, player.name)(step)
-        loss = self._scalar(value)
+        loss = _scalar(self.loss, value, step)
+        if not loss.requires_grad:
+            raise UsageError(
+                f"the loss {type(self.loss).__name__} gave the {player.name} a number "
+                f"without a gradient in step {step.index + 1:,}; its author has to "
+                "compute it without .detach(), .item() and torch.no_grad()"
+            )
         look.term(player.name, f"loss {type(self.loss).__name__}", loss)
         for penalty in self.penalties:
             if player_of(penalty) == player.name and step.index % penalty.every == 0:
-                value = penalty(step)
+                value = _scalar(penalty, penalty(step), step)
                 step.log(f"penalty/{type(penalty).__name__}", value)
                 look.term(player.name, f"penalty {type(penalty).__name__}", value)
                 loss = loss + penalty.weight * penalty.every * value
         return loss
 
-    def _scalar(self, value: Tensor) -> Tensor:
-        if value.ndim == 0:
-            return value
-        raise UsageError(
-            f"the loss {type(self.loss).__name__} gave a tensor of shape "
-            f"{tuple(value.shape)}, not a scalar; reduce it, as with .mean()"
-        )
+
+def _scalar(part: object, value: Any, step: Step) -> Tensor:
+    """Return what a loss or penalty gave, if it can be added up."""
+    if isinstance(value, Tensor) and value.ndim == 0:
+        return value
+    given = repr(value)
+    if isinstance(value, Tensor):
+        given = f"a tensor of shape {tuple(value.shape)}"
+    raise UsageError(
+        f"{type(part).__name__} gave {given} in step {step.index + 1:,}, not a scalar "
+        "tensor; reduce it, as with .mean()"
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from copy import copy, deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,7 +37,7 @@ _TRIAL = 2  # samples in the pass that checks shapes
 
 
 def misfits_of(assembly: Assembly) -> list[str]:
-    """Say what of an assembly cannot be; its networks are tried where they are."""
+    """Say what of an assembly cannot be; copies of its parts are tried."""
     a = assembly
     everything = {"dataset": a.dataset, **a.parts()}.items()
     if problems := [x for place, part in everything for x in malformed(place, part)]:
@@ -48,6 +50,7 @@ def misfits_of(assembly: Assembly) -> list[str]:
     problems += watching_misfits(places(a), a.provenance.parts)
     if problems:
         return problems
+    a = _twin(assembly)
     shapes = shapes_of(a.dataset.facts, a.noise, a.conditioner)
     # a pass in training mode leaves its trace in batch norms
     put_back = State((a.generator, a.discriminator), ()).keep()
@@ -57,6 +60,31 @@ def misfits_of(assembly: Assembly) -> list[str]:
         )
     put_back()
     return problems or problems_of_play(a)
+
+
+def _twin(assembly: Assembly) -> Assembly:
+    """Copy an assembly's parts, so that a trial leaves no trace on those that play.
+
+    One that cannot be copied is tried itself; its buffers and state are put back.
+    """
+    dataset = assembly.dataset  # which may be large, and is only read
+    memo: dict[int, Any] = {id(dataset): dataset}
+
+    def copied(part: Any) -> Any:
+        try:
+            return deepcopy(part, memo)
+        except Exception:  # of a stranger's code, or of torch's
+            memo.clear()  # of what was copied by half
+            memo[id(dataset)] = dataset
+            return part
+
+    twin = copy(assembly)
+    for name in ("generator", "discriminator", "conditioner", "loss", "noise"):
+        object.__setattr__(twin, name, copied(getattr(assembly, name)))
+    for name in ("penalties", "augmentations"):
+        parts = [copied(part) for part in getattr(assembly, name)]
+        object.__setattr__(twin, name, parts)
+    return twin
 
 
 def shapes_of(
@@ -118,6 +146,8 @@ def augmentation_misfits(
     """Let each change samples, and say what one refuses."""
     problems = []
     for i, augmentation in enumerate(augmentations):
+        with suppress(Exception):  # tried itself, then
+            augmentation = deepcopy(augmentation)
         try:
             augmentation(torch.zeros(_TRIAL, *facts.sample_shape), torch.Generator())
         except ValueError as error:

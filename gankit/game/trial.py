@@ -195,6 +195,8 @@ class _Trial(Findings):
             value = self.tried(place, method, call)
             if value is None or not self._is_score(place, method, value):
                 continue
+            if not value.requires_grad:
+                continue
             if not mine:
                 continue
             grads = self.tried(
@@ -222,7 +224,7 @@ class _Trial(Findings):
             )
         elif not value.is_floating_point():
             self.refuse(place, method, value, "a floating-point scalar")
-        elif not value.requires_grad:
+        elif not value.requires_grad and place == "loss":  # a penalty may begin later
             self.problems.append(
                 f"{name} gave a number without a gradient; its author has to compute "
                 "it without .detach(), .item() and torch.no_grad()"

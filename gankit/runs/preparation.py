@@ -110,7 +110,10 @@ def _place(assembly: Assembly, processes: Processes) -> _Seats:
     precision = Precision(train.precision, device)
     for part in assembly.parts().values():
         if isinstance(part, torch.nn.Module):
-            part.to(device).train()
+            part.to(device)
+    for network in (assembly.generator, assembly.discriminator, assembly.conditioner):
+        if isinstance(network, torch.nn.Module):
+            network.train()  # other parts have what modes their authors have chosen
     return _Seats(device, precision, shards)
 
 

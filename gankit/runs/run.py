@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
+from inspect import GEN_RUNNING, getgeneratorstate
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,7 @@ class Run:
     _pending: dict[str, Any] = field(factory=dict)
     _warned: set[str] = field(factory=set)
     _failed_at: int = 0
+    _left: bool = False
 
     @property
     def name(self) -> str:
@@ -169,14 +172,31 @@ class Run:
 
         Raises:
             DivergedError: values are not finite, and going back has not helped.
+            UsageError: they are asked for again, or where nothing is recorded any more.
         """
+        if self._playing is not None or self._left:
+            raise UsageError(
+                "the steps of a run are played once, within the `with` that gave it; "
+                f"go on with `gankit.resuming({str(self.folder)!r})`"
+            )
         self._playing = self._play()
         return self._playing
 
     def leave(self) -> None:
         """Stop after the last step that was played, as whoever leaves the loop does."""
+        if self._playing and getgeneratorstate(self._playing) == GEN_RUNNING:
+            self.stop("leaving the run")
+            return
+        self._left = True
         if self._playing is not None:
             self._playing.close()
+
+    def fail(self, error: BaseException) -> None:
+        """End where the caller's loop has raised, as where a step has."""
+        self._left = True
+        if self._playing is not None:
+            with suppress(BaseException):  # it is the caller's, who raises it again
+                self._playing.throw(error)
 
     def _play(self) -> Generator[Report, None, None]:
         try:

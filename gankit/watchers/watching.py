@@ -25,8 +25,10 @@ def watched(run: Run, watchers: Mapping[str, object] | None) -> Iterator[None]:
         with stopped_by_signals(run):
             try:
                 yield
-            finally:
-                run.leave()
+            except BaseException as error:
+                run.fail(error)
+                raise
+            run.leave()
         run.processes.gather(None)  # nobody leaves while the first still saves
     finally:
         for name in names:
