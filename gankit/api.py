@@ -219,7 +219,7 @@ def load(
         disable: plugins to leave out.
 
     Raises:
-        RunError: there is no run, or no whole checkpoint.
+        RunError: there is no run, no whole checkpoint, or it is of other parts.
     """
     folder = Path(folder)
     path = folders.recipe_file(folder)
@@ -234,6 +234,16 @@ def load(
         if isinstance(part, nn.Module):
             part.to(place).train()
             load_weights(part, weights.get(name, {}), saved.path)
+        elif hasattr(part, "load_state_dict"):
+            states = saved.state()["game"]
+            try:
+                if name in states:
+                    part.load_state_dict(states[name])
+            except Exception as error:  # whatever its author's code may raise
+                problem = f"{str(saved.path)!r} has another state of {name}: {error}"
+                raise RunError(
+                    f"{problem}; load it with the part that learnt it"
+                ) from error
     return Sampler(
         generator,
         conditioner,
