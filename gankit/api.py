@@ -230,20 +230,18 @@ def load(
     weights = saved.weights(place)
     learnt = weights.get("average", weights.get("generator", {}))
     load_weights(generator.to(place).train(), learnt, saved.path)
-    for name, part in {"conditioner": conditioner, "noise": noise}.items():
+    others: dict[str, Any] = {"conditioner": conditioner, "noise": noise}
+    for name, part in others.items():
         if isinstance(part, nn.Module):
             part.to(place).train()
             load_weights(part, weights.get(name, {}), saved.path)
         elif hasattr(part, "load_state_dict"):
-            states = saved.state()["game"]
             try:
-                if name in states:
-                    part.load_state_dict(states[name])
+                if (state := saved.state()["game"].get(name)) is not None:
+                    part.load_state_dict(state)
             except Exception as error:  # whatever its author's code may raise
-                problem = f"{str(saved.path)!r} has another state of {name}: {error}"
-                raise RunError(
-                    f"{problem}; load it with the part that learnt it"
-                ) from error
+                problem = f"{str(saved.path)!r} has another state of {name}"
+                raise RunError(f"{problem}: {error}; load the same part") from error
     return Sampler(
         generator,
         conditioner,
