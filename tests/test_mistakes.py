@@ -608,7 +608,7 @@ MISTAKES: dict[str, Case] = {
     "dataset: a range upside down": (
         "dataset",
         _dataset("(1.0, -1.0)"),
-        r"dataset Odd: facts\.sample_range is \(1\.0, -1\.0\); .* None for uint8 pixels",
+        r"dataset Odd: facts\.sample_range is \(1\.0, -1\.0\); .* None for uint8",
     ),
     # noise
     "noise: no size": ("noise", _noise(size="pass"), r"noise Odd: it has no size"),
