@@ -219,7 +219,7 @@ def load(
         disable: plugins to leave out.
 
     Raises:
-        RunError: there is no run, or no whole checkpoint.
+        RunError: there is no run, no whole checkpoint, or it is of other parts.
     """
     folder = Path(folder)
     path = folders.recipe_file(folder)
@@ -230,10 +230,18 @@ def load(
     weights = saved.weights(place)
     learnt = weights.get("average", weights.get("generator", {}))
     load_weights(generator.to(place).train(), learnt, saved.path)
-    for name, part in {"conditioner": conditioner, "noise": noise}.items():
+    others: dict[str, Any] = {"conditioner": conditioner, "noise": noise}
+    for name, part in others.items():
         if isinstance(part, nn.Module):
             part.to(place).train()
             load_weights(part, weights.get(name, {}), saved.path)
+        elif hasattr(part, "load_state_dict"):
+            try:
+                if (state := saved.state()["game"].get(name)) is not None:
+                    part.load_state_dict(state)
+            except Exception as error:  # whatever its author's code may raise
+                problem = f"{str(saved.path)!r} has another state of {name}"
+                raise RunError(f"{problem}: {error}; load the same part") from error
     return Sampler(
         generator,
         conditioner,

@@ -78,6 +78,12 @@ class Bounded(Numbers):
         super().__init__()
         self.facts = Facts((2,), (0.0, 1.0), **self.facts.annotations)
 
+    def __getitem__(self, index: int) -> Item:
+        """Give zeros, or pixels if no range is declared."""
+        pixels = self.facts.sample_range is None
+        zeros = torch.zeros(2, dtype=torch.uint8 if pixels else torch.float32)
+        return Item(zeros, **super().__getitem__(index).annotations)
+
 
 def _generator(change: Callable[[Tensor], Any], **attributes: Any) -> nn.Module:
     class Changed(Linear):
@@ -155,8 +161,8 @@ MISFITS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "undeclared range": (
         {"generator": _generator(lambda made: made, output_range=None)},
-        "generator Changed: output_range is None; its author has to make it a lowest "
-        "and a highest value, as (-1.0, 1.0), or gankit.UNBOUNDED",
+        "generator Changed: output_range is None; its author has to make it a tuple of "
+        "a lowest and a highest value, as (-1.0, 1.0), or gankit.UNBOUNDED",
     ),
     "range": (
         {

@@ -172,6 +172,25 @@ def _noise(**changes: str) -> str:
     return NOISE.format(**(good | changes))
 
 
+DATASET = """
+from gankit import UNBOUNDED, Classes, Facts, Item
+class Odd:
+    {facts}
+    {more}
+    def __len__(self):
+        return 40
+    def __getitem__(self, index):
+        {sample}
+        return Item(sample, label=0)
+"""
+
+
+def _dataset(limits: str = "UNBOUNDED", **changes: str) -> str:
+    declared = f"Facts((2,), sample_range={limits}, label=Classes(tuple('abcd')))"
+    good = {"sample": "sample = torch.zeros(2)", "more": ""}
+    return DATASET.format(**({"facts": f"facts = {declared}"} | good | changes))
+
+
 Case = tuple[str, str, str]  # kind, code, what is said
 
 MISTAKES: dict[str, Case] = {
@@ -418,6 +437,16 @@ MISTAKES: dict[str, Case] = {
         _generator(range="output_range = (1.0, -1.0)"),
         r"generator Odd: output_range is \(1\.0, -1\.0\); its author has to make it",
     ),
+    "generator: a range in a list": (
+        "generator",
+        _generator(range="output_range = [float('-inf'), float('inf')]"),
+        r"generator Odd: output_range is \[-inf, inf\]; its author has to make it a ",
+    ),
+    "generator: a range with one end": (
+        "generator",
+        _generator(range="output_range = (0, float('inf'))"),
+        r"output_range is \(0, inf\); .* as \(-1\.0, 1\.0\), or gankit\.UNBOUNDED",
+    ),
     "generator: another shape": (
         "generator",
         _generator(body="return self.layer(noise)[:, None]"),
@@ -541,6 +570,60 @@ MISTAKES: dict[str, Case] = {
         "conditioner",
         _conditioner(parse="def parse(self, text): return {}[text]"),
         r"conditioner Odd\.parse raised KeyError: .* of odd\.py",
+    ),
+    # a data set
+    "dataset: one item of another shape": (
+        "dataset",
+        _dataset(sample="sample = torch.zeros(3 if index == 2 else 2)"),
+        r"dataset Odd: the sample of item 2 has the shape \(3,\), and .* declare "
+        r"\(2,\); its author has to mend one",
+    ),
+    "dataset: all of another shape": (
+        "dataset",
+        _dataset(sample="sample = torch.zeros(3)"),
+        r"dataset Odd: the sample of item 0 has the shape \(3,\), and its facts decl",
+    ),
+    "dataset: stored samples of differing shapes": (
+        "dataset",
+        _dataset(
+            sample="sample = torch.zeros(3 + index % 2)",
+            more="def transform(self, samples, rng): return samples[:, :2]",
+        ),
+        r"sample of item 1 is torch\.float32 of the shape \(4,\), and that of item 0 "
+        r"torch\.float32 of the shape \(3,\); .* what is stored alike",
+    ),
+    "dataset: whole numbers": (
+        "dataset",
+        _dataset(sample="sample = torch.tensor([index, 1])"),
+        r"dataset Odd: the sample of item 0 is torch\.int64, and its facts .* floats"
+        r" \(sample_range=\(-inf, inf\)\); its author has to give floats",
+    ),
+    "dataset: pixels where floats are declared": (
+        "dataset",
+        _dataset("(-1.0, 1.0)", sample="sample = torch.zeros(2, dtype=torch.uint8)"),
+        r"item 0 is torch\.uint8, and its facts .* floats \(sample_range=\(-1\.0, 1",
+    ),
+    "dataset: floats where pixels are declared": (
+        "dataset",
+        _dataset("None"),
+        r"item 0 is torch\.float32, and its facts declare uint8 pixels \(sample_range="
+        r"None\); its author has to give torch\.uint8, or to declare the range",
+    ),
+    "dataset: values out of its range": (
+        "dataset",
+        _dataset("(-1.0, 1.0)", sample="sample = torch.tensor([0.0, 2.0 * index])"),
+        r"the sample of item 1 has values from 0 to 2, and its facts declare "
+        r"sample_range=\(-1\.0, 1\.0\); its author has to scale them, or to declare",
+    ),
+    "dataset: values that are no numbers": (
+        "dataset",
+        _dataset(sample="sample = torch.tensor([0.0, float('nan')])"),
+        r"the sample of item 0 has values that are not finite; its author has to",
+    ),
+    "dataset: a range upside down": (
+        "dataset",
+        _dataset("(1.0, -1.0)"),
+        r"dataset Odd: facts\.sample_range is \(1\.0, -1\.0\); .* None for uint8",
     ),
     # noise
     "noise: no size": ("noise", _noise(size="pass"), r"noise Odd: it has no size"),

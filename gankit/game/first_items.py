@@ -10,10 +10,11 @@ from torch import Tensor
 from gankit.data.columns import Columns
 from gankit.errors import BrokenItem, GankitError, told
 from gankit.game.findings import Findings
-from gankit.parts import Conditioner
+from gankit.parts import Conditioner, Dataset
 from gankit.parts.facts import Item
 
 _ITEMS = 4  # in a trial batch, at most
+_ROUNDING = 1e-3  # of a range's width, as of half precision
 _LOOKED_AT = 64  # items until one is whole, at most
 
 
@@ -42,7 +43,66 @@ def first_items(findings: Findings) -> dict[int, Item]:
                 "gankit.Item(sample, …) with the sample as a tensor"
             )
             return {}
+    for index, item in items.items():
+        if problem := _misgiven(dataset, item.sample, next(iter(items.items()))):
+            name = type(dataset).__name__
+            findings.add(f"dataset {name}: the sample of item {index} {problem}")
+            return {}
     return items
+
+
+def _misgiven(dataset: Dataset, sample: Tensor, first: tuple[int, Item]) -> str:
+    """Say what is wrong with a sample, and what would mend it; else nothing.
+
+    With a ``transform``, what is stored may be anything, but of one kind.
+    """
+    facts, shape = dataset.facts, tuple(sample.shape)
+    if hasattr(dataset, "transform"):
+        index, alike = first[0], first[1].sample
+        if (sample.dtype, sample.shape) == (alike.dtype, alike.shape):
+            return ""
+        return (
+            f"is {sample.dtype} of the shape {shape}, and that of item {index} "
+            f"{alike.dtype} of the shape {tuple(alike.shape)}; its author has to make "
+            "what is stored alike, as transform takes many at once"
+        )
+    if shape != facts.sample_shape:
+        return (
+            f"has the shape {shape}, and its facts declare {facts.sample_shape}; its "
+            "author has to mend one of them"
+        )
+    if facts.sample_range is None:
+        if sample.dtype == torch.uint8:
+            return ""
+        return (
+            f"is {sample.dtype}, and its facts declare uint8 pixels (sample_range="
+            "None); its author has to give torch.uint8, or to declare the range of "
+            "floats, as sample_range=(-1.0, 1.0)"
+        )
+    declared = f"sample_range={facts.sample_range}"
+    if not sample.is_floating_point():
+        return (
+            f"is {sample.dtype}, and its facts declare floats ({declared}); its author "
+            "has to give floats, or to declare no sample_range for uint8 pixels"
+        )
+    return _beyond(sample, facts.sample_range, declared)
+
+
+def _beyond(sample: Tensor, limits: tuple[float, float], declared: str) -> str:
+    """Say which values are not in the range; rounding may go a little beyond it."""
+    if not sample.isfinite().all():
+        return (
+            "has values that are not finite; its author has to mend them, or to raise "
+            "gankit.BrokenItem for such an item"
+        )
+    low, high = float(sample.min()), float(sample.max())
+    slack = _ROUNDING * (limits[1] - limits[0])
+    if limits[0] - slack <= low and high <= limits[1] + slack:
+        return ""
+    return (
+        f"has values from {low:g} to {high:g}, and its facts declare {declared}; its "
+        "author has to scale them, or to declare the range that they have"
+    )
 
 
 def known_of(findings: Findings, items: dict[int, Item]) -> dict[str, Any]:

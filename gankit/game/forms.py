@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from gankit.game.places import only_watches
 from gankit.game.settings import PLAYERS
+from gankit.parts import UNBOUNDED
 from gankit.parts.facts import Facts
 from gankit.parts.members import STATE, missing, misspelled
 
@@ -55,6 +56,13 @@ def _problems(place: str, part: Any) -> Iterator[str]:
                 f"{name} is {getattr(part, name)!r}; its author has to name "
                 f"{' or '.join(map(repr, PLAYERS))}"
             )
+    facts = getattr(part, "facts", None)
+    limits = getattr(facts, "sample_range", None)
+    if kind == "dataset" and limits is not None and not _is_range(limits):
+        yield (
+            f"facts.sample_range is {limits!r}; its author has to make it "
+            f"{_WORDS[_is_range]}, or None for uint8 pixels"
+        )
     yield from _of_learning(place, part)
 
 
@@ -107,8 +115,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_range(value: Any) -> bool:
-    pair = isinstance(value, tuple | list) and len(value) == 2
-    return pair and all(type(v) in (int, float) for v in value) and value[0] < value[1]
+    if not isinstance(value, tuple) or len(value) != 2:
+        return False
+    bounded = all(map(_is_number, value)) and value[0] < value[1]
+    return bounded or value == UNBOUNDED
 
 
 def _is_shape(value: Any) -> bool:
@@ -130,7 +140,8 @@ def _is_facts(value: Any) -> bool:
 _WORDS = {
     _is_count: "a whole number, at least 1",
     _is_number: "a number",
-    _is_range: "a lowest and a highest value, as (-1.0, 1.0), or gankit.UNBOUNDED",
+    _is_range: "a tuple of a lowest and a highest value, as (-1.0, 1.0), or "
+    "gankit.UNBOUNDED",
     _is_shape: "a shape without the batch, as (14, 14)",
     _is_name: "the name of an annotation",
     _is_names: "a tuple of annotations' names, as ('label',)",
