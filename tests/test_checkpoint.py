@@ -528,6 +528,27 @@ def test_a_state_that_has_become_so_is_named_and_leaves_nothing(
     assert list((tmp_path / "checkpoints").iterdir()) == [first]
 
 
+class _Extra(Judge):
+    """A discriminator with a state that is no tensor."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        """Return it."""
+        return {"seen": 1}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Take it up."""
+
+
+def test_a_network_whose_state_is_no_tensor_is_refused(tmp_path: Path) -> None:
+    """With its place, its class and the key, before there is a folder."""
+    said = r"discriminator _Extra holds no tensor under '_extra_state', but a dict"
+    with pytest.raises(PluginError, match=said):
+        train(
+            make_assembly(discriminator=_Extra(Shapes((2,), 3))), out=tmp_path / "run"
+        )
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_hook_that_cannot_say_its_state_is_named(tmp_path: Path) -> None:
     """Before the first step, and not as a state that could not be restored."""
     hook = _Keeps(0)

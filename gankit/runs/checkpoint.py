@@ -269,7 +269,6 @@ def _unfit(state: Any, file: Path | BytesIO) -> list[str]:
         if isinstance(file, BytesIO):
             file.seek(0)
         return torch.serialization.get_unsafe_globals_in_checkpoint(file)
-    # the last where a list holds itself
     except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:
         return [str(error)]
 
