@@ -18,6 +18,7 @@ from games import Labels, make_assembly
 from gankit import hookimpl
 from gankit.errors import HookError, PluginError, RunError, UsageError
 from gankit.game.assembly import Provenance
+from gankit.plugins.discovery import discover
 from gankit.runs.pictures import Samples
 from gankit.runs.report import Report
 from gankit.runs.run import Run
@@ -447,3 +448,44 @@ def test_a_watcher_that_misspells_a_hook_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=r"gankit_afterstep.*; the hooks are"):
         gankit.train(LABELLED, out=tmp_path / "run", watchers={"asleep": Asleep()})
     assert not (tmp_path / "run").exists()
+
+
+class _Marked:
+    @hookimpl
+    def gankit_after_step(self, run: Any) -> None:
+        """Do nothing."""
+
+
+GOOD = _Marked()
+
+
+class _Unmarked:
+    def gankit_after_step(self, run: Any) -> None:
+        """Not a hook."""
+
+
+class _Misasking:
+    @hookimpl
+    def gankit_after_step(self, rum: Any) -> None:
+        """Ask for what no hook is given."""
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (_Unmarked(), "'gankit_after_step' would never be called"),
+        (_Misasking(), r"^'b' has a hook .*'gankit_after_step'.*'rum'"),
+        (GOOD, "'b' is the same object as 'a'"),
+    ],
+    ids=["unmarked", "argument", "twice"],
+)
+def test_watchers_that_were_refused_leave_nothing_behind(
+    second: object, message: str
+) -> None:
+    """The error names the one at fault, and the same names can be used again."""
+    hooks = discover(disable=["*"]).hooks
+    before = hooks.names()
+    with pytest.raises(PluginError, match=message):
+        hooks.check({"a": GOOD, "b": second})
+    assert hooks.names() == before
+    hooks.check({"a": GOOD, "b": _Marked()})

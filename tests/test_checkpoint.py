@@ -20,7 +20,8 @@ from safetensors import safe_open
 from torch import nn
 
 from games import Judge, Labels, Linear, Logistic, make_assembly
-from gankit.errors import RunError
+from gankit import hookimpl, train
+from gankit.errors import PluginError, RunError
 from gankit.game.settings import PLAYERS, Optimizer
 from gankit.parts import Shapes
 from gankit.parts.kinds import Origin
@@ -462,6 +463,110 @@ def test_equal_contents_are_equal_bytes(kind: str, tmp_path: Path) -> None:
     assert tree(first) == tree(second)
     again = _saved(tmp_path / "again", read(first).state()["game"]["loss"])
     assert tree(again) == tree(first)
+
+
+class _Keeps:
+    """A hook whose state is whatever it is given."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    @hookimpl
+    def gankit_after_step(self) -> None:
+        """Watch."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return it."""
+        return {"value": self.value}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it up."""
+        self.value = state["value"]
+
+
+class _Own:
+    """What only code could make again."""
+
+
+_RING: list[Any] = []
+_RING.append(_RING)
+
+UNFIT: dict[str, tuple[Callable[[], Any], str]] = {
+    "lambda": (lambda: lambda: 0, "lambda"),
+    "generator": (lambda: iter(i for i in ()), "generator"),
+    "file": (lambda: sys.__stdout__, "TextIOWrapper"),
+    "object": (_Own, "_Own"),
+    "ring": (lambda: _RING, "cyclic"),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_a_state_that_cannot_be_saved_is_refused_before_the_first_step(
+    case: str, tmp_path: Path
+) -> None:
+    """By the place of the hook in the recipe, and what its state holds."""
+    make, said = UNFIT[case]
+    hook = _Keeps(make())
+    with pytest.raises(PluginError, match=rf"^the state of hooks\.0 holds .*{said}"):
+        train(make_assembly(hooks=[hook]), out=tmp_path / "run")
+    assert not any(tmp_path.rglob(MANIFEST))
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_a_state_that_has_become_so_is_named_and_leaves_nothing(
+    case: str, tmp_path: Path
+) -> None:
+    """Its author is named, not who saves; the checkpoints before it stay whole."""
+    make, said = UNFIT[case]
+    run, kept = _run(tmp_path), _Keeps(0)
+    run.keep("mine", kept)
+    first = run.save()
+    _play(run, 1)
+    kept.value = make()
+    with pytest.raises(PluginError, match=rf"^the state of mine holds .*{said}"):
+        run.save()
+    assert list((tmp_path / "checkpoints").iterdir()) == [first]
+
+
+class _Extra(Judge):
+    """A discriminator with a state that is no tensor."""
+
+    def get_extra_state(self) -> dict[str, int]:
+        """Return it."""
+        return {"seen": 1}
+
+    def set_extra_state(self, state: dict[str, int]) -> None:
+        """Take it up."""
+
+
+def test_a_network_whose_state_is_no_tensor_is_refused(tmp_path: Path) -> None:
+    """With its place, its class and the key, before there is a folder."""
+    said = r"discriminator _Extra holds no tensor under '_extra_state', but a dict"
+    with pytest.raises(PluginError, match=said):
+        train(
+            make_assembly(discriminator=_Extra(Shapes((2,), 3))), out=tmp_path / "run"
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_hook_that_cannot_say_its_state_is_named(tmp_path: Path) -> None:
+    """Before the first step, and not as a state that could not be restored."""
+    hook = _Keeps(0)
+    del hook.value
+    with pytest.raises(
+        RunError, match=r"^hooks\.0 '_Keeps' cannot say its state: AttributeError"
+    ):
+        train(make_assembly(hooks=[hook]), out=tmp_path / "run")
+
+
+def test_a_state_under_the_name_of_a_part_hides_none(tmp_path: Path) -> None:
+    """A hook may call its state as the game calls one; each is looked at."""
+    run = _run(tmp_path)
+    run.keep("guard", _Keeps(0))
+    run.game.guard.state_dict = lambda: {"value": _Own()}  # type: ignore[method-assign]
+    with pytest.raises(PluginError, match=r"^the state of guard holds"):
+        run.save()
+    assert not any((tmp_path / "checkpoints").iterdir())
 
 
 def test_hooks_that_keep_a_state_may_do_so_in_any_order(tmp_path: Path) -> None:

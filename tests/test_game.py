@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from games import Judge, Labels, Linear, Logistic, Numbers, make_run
-from gankit.errors import DataError
+from gankit.errors import DataError, UsageError
 from gankit.game.schedules import Linear as LinearSchedule
 from gankit.game.settings import PLAYERS, Optimizer
 from gankit.parts import UNBOUNDED, Shapes
@@ -122,6 +122,38 @@ def test_a_step_is_the_update_written_out_by_hand(order: str) -> None:
     for mine, theirs in ((judge, game.discriminator), (generator, game.generator)):
         for a, b in zip(mine.parameters(), theirs.network.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("order", ["alternating", "simultaneous"])
+@pytest.mark.parametrize("player", PLAYERS)
+def test_a_parameter_that_a_hook_freezes_stays_so(player: str, order: str) -> None:
+    """It keeps its value and stays frozen, and the rest of its player learns on."""
+    game = make_run(train={"order": order}).game
+    layer = game.trained()[player].layer
+    layer.bias.requires_grad_(False)
+    bias, weight = layer.bias.clone(), layer.weight.detach().clone()
+    for index in range(3):
+        game.play(index)
+    assert not layer.bias.requires_grad
+    assert torch.equal(layer.bias, bias)
+    assert not torch.equal(layer.weight, weight)
+    layer.bias.requires_grad_(True)
+    game.play(3)
+    assert not torch.equal(layer.bias, bias)
+
+
+@pytest.mark.parametrize("player", PLAYERS)
+def test_a_player_that_is_frozen_whole_is_named(player: str) -> None:
+    """With what to do instead: to hold its rate at 0."""
+    game = make_run().game
+    game.trained()[player].requires_grad_(False)
+    with pytest.raises(UsageError, match=rf"no parameter of the {player} .*lr=0\.0"):
+        game.play(0)
+    game.trained()[player].requires_grad_(True)
+    before = _state(game.trained()[player].layer)
+    getattr(game, player).hold(lr=0.0)
+    game.play(0)
+    assert _same(_state(game.trained()[player].layer), before)
 
 
 def test_the_discriminators_update_leaves_the_generator_alone() -> None:
@@ -568,7 +600,7 @@ def test_a_loss_that_is_no_scalar_is_refused() -> None:
         def generator(self, step: Any) -> Tensor:
             return softplus(-step.fake_logits).mean()
 
-    with pytest.raises(ValueError, match=r"Unreduced.*\(4,\).*mean"):
+    with pytest.raises(ValueError, match=r"Unreduced.*\(8,\).*mean"):
         make_run(loss=Unreduced())
 
 

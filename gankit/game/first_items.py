@@ -13,7 +13,7 @@ from gankit.game.findings import Findings
 from gankit.parts import Conditioner, Dataset
 from gankit.parts.facts import Item
 
-_ITEMS = 4  # in a trial batch, at most
+_ITEMS = 16  # in a trial batch, at most: else as many as in a shard
 _ROUNDING = 1e-3  # of a range's width, as of half precision
 _LOOKED_AT = 64  # items until one is whole, at most
 
@@ -22,6 +22,9 @@ def first_items(findings: Findings) -> dict[int, Item]:
     """Read the first items that are whole, by their index."""
     assembly = findings.assembly
     dataset, items = assembly.dataset, dict[int, Item]()
+    train = assembly.train
+    shards = train.shards if train.reduce == "exact" else 1
+    wanted = max(1, min(_ITEMS, train.batch_size // shards))
     for index in range(min(len(dataset), _LOOKED_AT)):
         try:
             items[index] = dataset[index]
@@ -32,7 +35,7 @@ def first_items(findings: Findings) -> dict[int, Item]:
         except Exception as error:
             findings.add(f"dataset: item {index} raised {told(error)}")
             return {}
-        if len(items) == min(_ITEMS, assembly.train.batch_size):
+        if len(items) == wanted:
             break
     for item in items.values():
         if not isinstance(item, Item) or not isinstance(item.sample, Tensor):

@@ -186,7 +186,7 @@ class Game:
                     loss = self._objective(player, step, looks[-1])
                     torch.autograd.backward(
                         player.scaler.scale(loss) if scaled else loss,
-                        inputs=player.parameters,
+                        inputs=player.learning(),
                         retain_graph=player is not movers[-1],
                     )
                     step.log(f"loss/{player.name}", loss)

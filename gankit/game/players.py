@@ -147,13 +147,27 @@ class Player:
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Keep every gradient out of this player's parameters."""
-        for parameter in self.parameters:
+        learning = [p for p in self.parameters if p.requires_grad]
+        for parameter in learning:
             parameter.requires_grad_(False)
         try:
             yield
         finally:
-            for parameter in self.parameters:
+            for parameter in learning:
                 parameter.requires_grad_(True)
+
+    def learning(self) -> list[nn.Parameter]:
+        """Return the parameters that learn now: no hook has frozen them.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if learning := [p for p in self.parameters if p.requires_grad]:
+            return learning
+        raise UsageError(
+            f"no parameter of the {self.name} requires a gradient, so that it cannot "
+            "move; leave one as it is, or let it stand still with player.hold(lr=0.0)"
+        )
 
 
 class Average:

@@ -2,7 +2,8 @@
 
 The loop over entry points is ours, because pluggy's own drops one of two entry points
 of the same name silently and lets one broken import stop everything. Of a plugin that
-fails at any stage nothing is kept but the reason.
+fails at any stage nothing is kept but the reason, and its kinds if those were sound:
+parts of other plugins may be of them.
 """
 
 from __future__ import annotations

@@ -33,7 +33,8 @@ class Hooks:
         """Add a module or an object, or leave everything as it was.
 
         Raises:
-            PluginError: another one has that name, or it implements no hook there is.
+            PluginError: another one has that name, it is there under another name, or
+                it implements no hook there is, or asks one for what it is not given.
         """
         if name in self.off:
             return
@@ -46,7 +47,17 @@ class Hooks:
             raise PluginError(
                 f"a plugin named {name!r} is already loaded; rename one of them"
             )
-        self._manager.register(thing, name)
+        if known_as := self._manager.get_name(thing):
+            raise PluginError(
+                f"{name!r} is the same object as {known_as!r}, and would be called "
+                "twice; leave one of them out"
+            )
+        try:
+            self._manager.register(thing, name)
+        except pluggy.PluginValidationError as error:
+            self.remove(name)
+            told = " ".join(str(error).split())
+            raise PluginError(f"{name!r} has a hook that cannot be: {told}") from error
         try:
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
@@ -73,10 +84,14 @@ class Hooks:
         Raises:
             PluginError: one could not.
         """
-        for name, thing in things.items():
-            self.add(name, thing)
-        for name in things:
-            self.remove(name)
+        added = []
+        try:
+            for name, thing in things.items():
+                self.add(name, thing)
+                added.append(name)
+        finally:
+            for name in added:
+                self.remove(name)
 
     def remove(self, name: str) -> None:
         """Take one out, if it is there."""

@@ -123,6 +123,7 @@ def save(
 
     Raises:
         RunError: it cannot be written; older ones are untouched.
+        PluginError: a state cannot be held.
     """
     final = folder / f"{step:08d}"
     aside = folder / f".{final.name}{PARTIAL}"
@@ -136,9 +137,9 @@ def save(
         aside.mkdir(parents=True)
         save_file(weights, aside / WEIGHTS)
         state = {"game": states, "hooks": dict(sorted(kept.items())), "run": said}
-        torch.save(state, aside / STATE, pickle_module=_PLAIN)
-        if torch.serialization.get_unsafe_globals_in_checkpoint(aside / STATE):
-            check_states(states | kept)
+        if _unfit(state, aside / STATE):
+            for named in (states, kept, {"the run": said}):
+                check_states(named)
         torch.save(conditions, aside / CONDITIONS, pickle_module=_PLAIN)
         manifest = {
             "format": FORMAT,
@@ -156,13 +157,11 @@ def save(
         shutil.rmtree(final, ignore_errors=True)
         aside.rename(final)
         _sync(folder)
-    except PluginError:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
     # safetensors and torch have errors of their own for a disk that is full
     except (OSError, SafetensorError, RuntimeError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
         raise cannot_write(final, error) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)  # not there if all went well
     return final
 
 
@@ -255,19 +254,23 @@ def check_states(states: Mapping[str, Any]) -> None:
         PluginError: names the part or hook, and what its state holds.
     """
     for name, state in states.items():
-        buffer = BytesIO()
-        try:
-            torch.save(state, buffer, pickle_module=_PLAIN)
-            buffer.seek(0)
-            unsafe = torch.serialization.get_unsafe_globals_in_checkpoint(buffer)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            unsafe = [str(error)]
-        if unsafe:
+        if unfit := _unfit(state, BytesIO()):
             raise PluginError(
-                f"the state of {name} holds {listed(unsafe)}, which a checkpoint "
+                f"the state of {name} holds {listed(unfit)}, which a checkpoint "
                 "cannot hold; its author has to return numbers, strings, tensors, "
                 "lists and dictionaries"
             )
+
+
+def _unfit(state: Any, file: Path | BytesIO) -> list[str]:
+    """Write a state; say what of it could not be written, or not read again."""
+    try:
+        torch.save(state, file, pickle_module=_PLAIN)
+        if isinstance(file, BytesIO):
+            file.seek(0)
+        return torch.serialization.get_unsafe_globals_in_checkpoint(file)
+    except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:
+        return [str(error)]
 
 
 def fingerprint(networks: dict[str, nn.Module]) -> str:

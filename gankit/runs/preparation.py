@@ -18,7 +18,7 @@ from gankit.data.columns import as_read, rows_of
 from gankit.data.feed import Feed
 from gankit.data.items import Data, Progress
 from gankit.data.reading import read_data
-from gankit.errors import GankitError, UsageError
+from gankit.errors import GankitError, PluginError, UsageError
 from gankit.game.assembly import Assembly
 from gankit.game.game import Game
 from gankit.parts import Conditioner
@@ -61,6 +61,7 @@ def prepare(
     Raises:
         DeviceError: the device or precision is not there.
         DataError: the data cannot be read.
+        PluginError: a part has a state that cannot be saved.
     """
     seats = _place(assembly, processes)
     data = _read(assembly, seats, progress)
@@ -108,13 +109,25 @@ def _place(assembly: Assembly, processes: Processes) -> _Seats:
     exactly = train.shards if train.reduce == "exact" else 0
     shards = cut(train.batch_size, exactly, processes)
     precision = Precision(train.precision, device)
-    for part in assembly.parts().values():
+    for place, part in assembly.parts().items():
         if isinstance(part, torch.nn.Module):
+            _check_weights(place, part)
             part.to(device)
     for network in (assembly.generator, assembly.discriminator, assembly.conditioner):
         if isinstance(network, torch.nn.Module):
             network.train()  # other parts have what modes their authors have chosen
     return _Seats(device, precision, shards)
+
+
+def _check_weights(place: str, network: torch.nn.Module) -> None:
+    """Refuse what is no tensor: weights are saved, shared and looked at as tensors."""
+    for key, value in network.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            raise PluginError(
+                f"the state of the {place} {type(network).__name__} holds no tensor "
+                f"under {key!r}, but a {type(value).__name__}, which cannot be saved "
+                "with the weights; its author has to keep it as a buffer"
+            )
 
 
 def _read(assembly: Assembly, seats: _Seats, progress: Progress) -> Data:

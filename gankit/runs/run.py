@@ -102,12 +102,13 @@ class Run:
             thing: has ``state_dict`` and ``load_state_dict``.
 
         Raises:
-            UsageError: another state has that name.
+            UsageError: another state has that name, or a checkpoint cannot hold it.
         """
         if self._kept.get(name, thing) is not thing:
             raise UsageError(
                 f"two hooks keep a state named {name!r}; name it as your plugin"
             )
+        checkpoint.check_states({name: thing.state_dict()})
         self._kept[name] = thing
         if name in self._pending:
             thing.load_state_dict(self._pending.pop(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from gankit.errors import GankitError, RunError, told
 from gankit.game.places import only_watches, places
@@ -52,7 +53,14 @@ def _seated(run: Run) -> Iterator[str]:
             yield run.hooks.add_part(place, name, part)
 
 
-def _keep(run: Run, place: str, name: str, part: object) -> None:
+def _keep(run: Run, place: str, name: str, part: Any) -> None:
+    try:
+        part.state_dict()
+    except Exception as error:  # a stranger's code may raise anything
+        raise RunError(
+            f"{place} {name!r} cannot say its state: {told(error)}; its author has to "
+            "mend its state_dict"
+        ) from error
     try:
         run.keep(place, part)
     except GankitError:
