@@ -268,7 +268,7 @@ class Game:
         """Add up what a player minimises: its side of the loss, and its penalties."""
         value = getattr(self.loss, player.name)(step)
         loss = _scalar(self.loss, value, step)
-        if not loss.requires_grad:
+        if not loss.requires_grad and player.learning():
             raise UsageError(
                 f"the loss {type(self.loss).__name__} gave the {player.name} a number "
                 f"without a gradient in step {step.index + 1:,}; its author has to "
