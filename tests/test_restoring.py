@@ -22,7 +22,7 @@ from gankit.parts.kinds import Origin
 from gankit.plugins.discovery import discover
 from gankit.runs import checkpoint
 from gankit.runs import folder as runs
-from gankit.runs.checkpoint import MANIFEST, read
+from gankit.runs.checkpoint import MANIFEST, latest, read
 from gankit.runs.preparation import prepare
 from gankit.runs.restoring import changed_versions
 from gankit.runs.run import Run
@@ -278,7 +278,9 @@ def test_a_state_that_cannot_be_loaded_again_is_not_saved(
     said = capsys.readouterr().err
     assert re.search(r"the state of mine holds 'numpy\.", said), said
     assert "numbers, strings, tensors, lists and dictionaries" in said
-    assert list(Path("runs/tiny-1/checkpoints").iterdir()) == []
+    saved, _ = latest(Path("runs/tiny-1/checkpoints"))
+    assert saved.step == 0, "refused before the first step"
+    assert "mine" not in saved.state()["hooks"]
 
 
 def test_the_state_of_a_hook_that_is_left_out_once_is_not_lost(
