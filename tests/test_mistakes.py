@@ -589,7 +589,7 @@ MISTAKES: dict[str, Case] = {
             sample="sample = torch.zeros(3 + index % 2)",
             more="def transform(self, samples, rng): return samples[:, :2]",
         ),
-        r"sample of item 1 is torch\.float32 of the shape \(8,\), and that of item 0 "
+        r"sample of item 1 is torch\.float32 of the shape \(4,\), and that of item 0 "
         r"torch\.float32 of the shape \(3,\); .* what is stored alike",
     ),
     "dataset: whole numbers": (
