@@ -1,7 +1,7 @@
 """A plugin-based framework for generative adversarial networks.
 
-What is public is named here, in ``gankit.parts`` and in ``gankit.errors``. Importing
-gankit does not import torch: what needs torch is imported on first use.
+What is public is named here, in ``gankit.contracts`` and in ``gankit.errors``.
+Importing gankit does not import torch: what needs torch is imported on first use.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gankit.contracts import UNBOUNDED, Shapes
+from gankit.contracts.kinds import Command, Kind, OfKind, Part
+from gankit.contracts.limits import Count, Fraction, NonNegative, Positive, Range, Whole
+from gankit.data.annotations import Classes, Picture, Tags, Texts, Vector
+from gankit.data.facts import Facts, Item
 from gankit.errors import BrokenItem, DataError
 from gankit.hookspecs import hookimpl
-from gankit.parts import UNBOUNDED, Shapes
-from gankit.parts.annotations import Classes, Picture, Tags, Texts, Vector
-from gankit.parts.facts import Facts, Item
-from gankit.parts.kinds import Command, Kind, OfKind, Part
-from gankit.parts.limits import Count, Fraction, NonNegative, Positive, Range, Whole
 
 if TYPE_CHECKING:
     from gankit.api import load, resume, resuming, starting, train

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from gankit.contracts.kinds import Command, Kind, Part
     from gankit.game.game import Update
-    from gankit.parts.kinds import Command, Kind, Part
     from gankit.runs.pictures import Samples
     from gankit.runs.report import Report, RunWarning
     from gankit.runs.run import Run

@@ -9,11 +9,11 @@ from attrs import frozen
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from gankit.contracts import UNBOUNDED, Shapes
+from gankit.data.annotations import Classes
+from gankit.data.facts import Facts, Item
 from gankit.game.assembly import Assembly
 from gankit.game.settings import Train
-from gankit.parts import UNBOUNDED, Shapes
-from gankit.parts.annotations import Classes
-from gankit.parts.facts import Facts, Item
 from gankit.plugins.discovery import discover
 from gankit.runs.preparation import prepare
 from gankit.runs.run import Run

@@ -24,10 +24,10 @@ from gankit import UNBOUNDED, Classes, Facts, Item, Picture, Shapes, Tags, Texts
 from gankit.cli import run as command
 from gankit.compute.processes import Processes
 from gankit.data.columns import Columns
+from gankit.data.facts import read_again, written
 from gankit.data.items import Data
 from gankit.data.reading import read_data
 from gankit.errors import DataError, MisfitError, UsageError
-from gankit.parts.facts import read_again, written
 from gankit.watchers.probe import DIVERSITY, EFFECT, NOISE_EFFECT, Probe
 from tiny import tree, write
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 import gankit
 from games import Judge, Labels, Linear, Logistic, Numbers, make_assembly, make_run
+from gankit.contracts import Shapes
+from gankit.data.annotations import Texts
+from gankit.data.facts import Facts, Item
 from gankit.errors import DataError, MisfitError, UsageError
 from gankit.game.misfits import network_misfits
-from gankit.parts import Shapes
-from gankit.parts.annotations import Texts
-from gankit.parts.facts import Facts, Item
 from gankit.plugins.discovery import discover
 from gankit.recipe.building import assemble
 from gankit.recipe.recipe import read_recipe

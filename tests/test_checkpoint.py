@@ -21,10 +21,10 @@ from torch import nn
 
 from games import Judge, Labels, Linear, Logistic, make_assembly
 from gankit import hookimpl, train
+from gankit.contracts import Shapes
+from gankit.contracts.kinds import Origin
 from gankit.errors import PluginError, RunError
 from gankit.game.settings import PLAYERS, Optimizer
-from gankit.parts import Shapes
-from gankit.parts.kinds import Origin
 from gankit.plugins.discovery import discover
 from gankit.runs import checkpoint
 from gankit.runs.checkpoint import CONDITIONS, MANIFEST, STATE, WEIGHTS, latest, read

@@ -15,11 +15,12 @@ from torch import Tensor
 from games import Linear, Numbers, make_run
 from gankit.compute.processes import ALONE, Processes
 from gankit.compute.shards import Shards
+from gankit.contracts import UNBOUNDED, Shapes
+from gankit.data.facts import Facts, Item
 from gankit.data.feed import Feed, _Readable
 from gankit.data.items import Data
 from gankit.data.reading import read_data
 from gankit.errors import BrokenItem, DataError
-from gankit.parts import UNBOUNDED, Facts, Item, Shapes
 
 CPU = torch.device("cpu")
 T = TypeVar("T")

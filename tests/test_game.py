@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from games import Judge, Labels, Linear, Logistic, Numbers, make_run
+from gankit.contracts import UNBOUNDED, Shapes
+from gankit.data.annotations import Classes, Texts
+from gankit.data.facts import Facts, Item
 from gankit.errors import DataError, UsageError
 from gankit.game.schedules import Linear as LinearSchedule
 from gankit.game.settings import PLAYERS, Optimizer
-from gankit.parts import UNBOUNDED, Shapes
-from gankit.parts.annotations import Classes, Texts
-from gankit.parts.facts import Facts, Item
 from gankit.randomness import generator as counted
 
 
@@ -477,8 +477,8 @@ def test_data_in_which_nothing_is_wrong_is_refused(
 
 def test_the_moving_average_is_what_its_half_life_says() -> None:
     """Past the ramp-up, a network that jumps is half forgotten after one half-life."""
+    from gankit.contracts import Shapes
     from gankit.game.players import Average
-    from gankit.parts import Shapes
 
     network = Linear(Shapes((2,), 3))
     average = Average(network, half_life=100)
@@ -497,8 +497,8 @@ def test_the_moving_average_is_what_its_half_life_says() -> None:
 
 def test_the_average_forgets_the_first_weights() -> None:
     """In the ramp-up the half-life is 5 % of the samples seen, so 0.5 ** 20 remains."""
+    from gankit.contracts import Shapes
     from gankit.game.players import Average
-    from gankit.parts import Shapes
 
     network = Linear(Shapes((2,), 3))
     average = Average(network, half_life=10**9)

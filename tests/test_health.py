@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from games import Judge, Logistic, make_run
 from gankit import Classes, Texts, hookimpl
 from gankit.cli import run as gankit
-from gankit.parts import UNBOUNDED, Shapes
-from gankit.parts.facts import Facts, Item
+from gankit.contracts import UNBOUNDED, Shapes
+from gankit.data.facts import Facts, Item
 from gankit.runs.report import Report, RunWarning
 from gankit.runs.run import Run
 from gankit.watchers.health import (

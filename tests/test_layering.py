@@ -98,14 +98,15 @@ ROOMS = (
     ("data",),
     ("compute", "plugins"),
     ("hookspecs",),
-    ("parts",),
+    ("contracts",),
     ("randomness", "errors"),
 )
 # arrows that point up, of types alone
 UPWARD = {
     ("hookspecs", "runs"): "hooks are given a run, its reports and its samples",
     ("hookspecs", "game"): "and updates",
-    ("parts", "game"): "a loss is given a step",
+    ("contracts", "game"): "a loss is given a step",
+    ("contracts", "data"): "a data set gives facts and items",
 }
 
 
@@ -225,7 +226,7 @@ def test_no_module_is_longer_than_an_evening_allows() -> None:
 
 # what an evening's reading is: from a contract to the loop that plays by it
 EVENING = (
-    "parts/__init__",
+    "contracts/__init__",
     "game/step",
     "game/game",
     "game/players",

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gankit import Count, Fraction, NonNegative, Positive, Shapes, Whole
+from gankit.contracts.limits import Range
 from gankit.errors import PluginError
-from gankit.parts.limits import Range
 from gankit.plugins.options import REQUIRED, Option, options_of, own_doc
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from typing import Annotated
 from torch import nn
 
 from gankit import Fraction, OfKind, Shapes
-from gankit.parts import Generator, Loss
+from gankit.contracts import Generator, Loss
 
 ALoss = Annotated[Callable[[], Loss], OfKind("loss")]
 

@@ -18,10 +18,10 @@ from attrs import evolve, field, frozen
 from PIL import Image, ImageDraw
 from torchvision.datasets import cifar
 
+from gankit.data.facts import Facts
 from gankit.errors import MisfitError
 from gankit.game.noise import Noise
 from gankit.game.settings import PLAYERS, Optimizer, Train
-from gankit.parts import Facts
 from gankit.plugins.discovery import discover
 from gankit.plugins.registry import Entry
 from gankit.recipe.building import assemble

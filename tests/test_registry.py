@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gankit.cli import run
+from gankit.contracts.kinds import KINDS
 from gankit.errors import PartError, PluginError
-from gankit.parts.kinds import KINDS
 from gankit.plugins.discovery import discover
 from gankit.plugins.registry import Failure, Registry, names
 from sites import HEAD, Site, yields

@@ -17,8 +17,8 @@ from attrs import evolve
 import gankit
 from games import make_assembly
 from gankit.cli import run
+from gankit.contracts.kinds import Origin
 from gankit.errors import RunError
-from gankit.parts.kinds import Origin
 from gankit.plugins.discovery import discover
 from gankit.runs import checkpoint
 from gankit.runs import folder as runs

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import gankit
 from games import Labels, Linear, make_assembly, make_run
-from gankit.parts import UNBOUNDED, Shapes
+from gankit.contracts import UNBOUNDED, Shapes
 from gankit.plugins.discovery import discover
 from gankit.runs.preparation import prepare
 from tiny import LABELLED

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from games import Judge, Labels, Linear, make_assembly, make_run
 from gankit.compute.processes import ALONE, Processes
 from gankit.compute.shards import Mean, Shards, State, cut
+from gankit.contracts import Shapes
 from gankit.errors import UsageError
-from gankit.parts import Shapes
 
 # (a + b) + (c + d) and ((a + b) + c) + d differ in float32: 1 is lost beside 2^25
 UNEVEN = [2.0**25, 1.0, -(2.0**25), 3.0]

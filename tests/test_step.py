@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from games import Labels, Linear, make_run
+from gankit.contracts import Shapes
 from gankit.game.step import Step
-from gankit.parts import Shapes
 
 
 class Counted(nn.Module):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from gankit.data.facts import Facts, Item
 from gankit.data.items import Data
 from gankit.data.reading import read_data
-from gankit.parts import Facts, Item
 
 CPU = torch.device("cpu")
 RESIDENCE = pytest.mark.parametrize("mode", ["resident", "streamed"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from gankit import Count, Fraction, NonNegative, Positive, Whole
-from gankit.parts.limits import Range
+from gankit.contracts.limits import Range
 from gankit.plugins.options import REQUIRED, Option
 from gankit.recipe.schema import json_schema
 from gankit.recipe.values import structure, structure_options, unstructure

@@ -52,7 +52,7 @@ _HANDED_OUT = {
     "gankit.RunWarning",
     "gankit.Sampler",
     "gankit.Step",
-    "gankit.parts.ReadData",
+    "gankit.contracts.ReadData",
     "gankit.Samples",
 }
 _SPANS = re.compile(

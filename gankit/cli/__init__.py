@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from gankit.compute.threads import wait_briefly
+from gankit.contracts.kinds import Command
 from gankit.errors import GankitError, UsageError
-from gankit.parts.kinds import Command
 from gankit.plugins.discovery import discover
 from gankit.plugins.importing import resolve
 from gankit.plugins.registry import Registry

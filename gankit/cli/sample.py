@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from gankit.cli import Context, plugin_options
+from gankit.data.facts import check_name
 from gankit.errors import UsageError
-from gankit.parts.facts import check_name
 
 
 @click.command()

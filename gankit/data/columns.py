@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gankit.data.annotations import Annotation, Picture
 from gankit.errors import DataError, UsageError, listed
-from gankit.parts.annotations import Annotation, Picture
 
 _CHUNK = 256  # rows that are moved at a time
 

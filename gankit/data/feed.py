@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from gankit.compute.shards import Shards
+from gankit.contracts import Dataset
 from gankit.data.columns import annotation_at
 from gankit.data.items import Data, whole_sample
 from gankit.errors import DataError
-from gankit.parts import Dataset
 from gankit.plugins.importing import import_file
 from gankit.randomness import generator
 

@@ -13,11 +13,11 @@ import torch
 from attrs import define, field
 from torch import Tensor
 
+from gankit.contracts import Dataset
+from gankit.data.annotations import Texts
 from gankit.data.columns import numbered
+from gankit.data.facts import Facts, told_apart_by
 from gankit.errors import BrokenItem, DataError
-from gankit.parts import Dataset
-from gankit.parts.annotations import Texts
-from gankit.parts.facts import Facts, told_apart_by
 from gankit.randomness import generator
 
 Progress = Callable[[int, int, str], None]

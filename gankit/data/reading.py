@@ -15,10 +15,10 @@ from torch import Tensor
 
 from gankit.compute.device import free_memory
 from gankit.compute.processes import ALONE, Processes
+from gankit.contracts import UNBOUNDED, Dataset
 from gankit.data.columns import Columns, compacted
 from gankit.data.items import Data, Progress
 from gankit.errors import BrokenItem, DataError
-from gankit.parts import UNBOUNDED, Dataset
 
 _CHUNK = 256  # items that one thread reads at a time
 # A data set stays on the device while it takes at most this part of what is free.

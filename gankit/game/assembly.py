@@ -8,11 +8,7 @@ from typing import Any
 from attrs import field, frozen
 from torch import nn
 
-from gankit.errors import MisfitError
-from gankit.game.misfits import misfits_of
-from gankit.game.noise import Noise
-from gankit.game.settings import ADAM, PLAYERS, Optimizer, Train
-from gankit.parts import (
+from gankit.contracts import (
     Augmentation,
     Conditioner,
     Dataset,
@@ -20,7 +16,11 @@ from gankit.parts import (
     NoiseSource,
     Penalty,
 )
-from gankit.parts.kinds import Origin
+from gankit.contracts.kinds import Origin
+from gankit.errors import MisfitError
+from gankit.game.misfits import misfits_of
+from gankit.game.noise import Noise
+from gankit.game.settings import ADAM, PLAYERS, Optimizer, Train
 
 
 @frozen(kw_only=True)

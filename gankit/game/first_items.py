@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gankit.contracts import Conditioner, Dataset
 from gankit.data.columns import Columns
+from gankit.data.facts import Item
 from gankit.errors import BrokenItem, GankitError, told
 from gankit.game.findings import Findings
-from gankit.parts import Conditioner, Dataset
-from gankit.parts.facts import Item
 
 _ITEMS = 16  # in a trial batch, at most: else as many as in a shard
 _ROUNDING = 1e-3  # of a range's width, as of half precision

@@ -9,11 +9,11 @@ from typing import Any
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from gankit.contracts import UNBOUNDED
+from gankit.contracts.members import STATE, missing, misspelled
+from gankit.data.facts import Facts
 from gankit.game.places import only_watches
 from gankit.game.settings import PLAYERS
-from gankit.parts import UNBOUNDED
-from gankit.parts.facts import Facts
-from gankit.parts.members import STATE, missing, misspelled
 
 _MAY_LEARN = ("loss", "penalties", "augmentations", "noise")
 _KINDS = {"penalties": "penalty", "augmentations": "augmentation"}

@@ -11,13 +11,7 @@ import torch
 from torch import nn
 
 from gankit.compute.shards import State
-from gankit.errors import listed
-from gankit.game import noise as noises
-from gankit.game.forms import malformed
-from gankit.game.places import places, watching_misfits
-from gankit.game.settings import Train, contradictions
-from gankit.game.trial import problems_of_play
-from gankit.parts import (
+from gankit.contracts import (
     UNBOUNDED,
     Augmentation,
     Conditioner,
@@ -26,8 +20,14 @@ from gankit.parts import (
     NoiseSource,
     Shapes,
 )
-from gankit.parts.annotations import Classes
-from gankit.parts.facts import Facts, told_apart_by
+from gankit.data.annotations import Classes
+from gankit.data.facts import Facts, told_apart_by
+from gankit.errors import listed
+from gankit.game import noise as noises
+from gankit.game.forms import malformed
+from gankit.game.places import places, watching_misfits
+from gankit.game.settings import Train, contradictions
+from gankit.game.trial import problems_of_play
 from gankit.randomness import global_stream
 
 if TYPE_CHECKING:

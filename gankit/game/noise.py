@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
-from gankit.parts.limits import Count
+from gankit.contracts.limits import Count
 
 if TYPE_CHECKING:  # reading a recipe must not import torch
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gankit.parts.kinds import KINDS, Origin
+from gankit.contracts.kinds import KINDS, Origin
 from gankit.plugins.watching import absence, unpaired, watching_fault
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Protocol
 
 from attrs import frozen
 
-from gankit.parts.limits import NonNegative, Positive, Range
+from gankit.contracts.limits import NonNegative, Positive, Range
 
 Unit = Literal["steps", "epochs"]
 Factor = Annotated[float, Range(above=0, at_most=1)]

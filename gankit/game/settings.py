@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from gankit.contracts.limits import Count, NonNegative, Positive, Whole
 from gankit.game.schedules import Schedule
-from gankit.parts.limits import Count, NonNegative, Positive, Whole
 
 PLAYERS = ("generator", "discriminator")
 # both players' optimiser where nothing is said: Radford et al. 2015, section 4

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gankit.compute.device import Precision
+    from gankit.contracts import Augmentation, Conditioner
     from gankit.data.feed import Batch
-    from gankit.parts import Augmentation, Conditioner
 
 
 @frozen(eq=False)

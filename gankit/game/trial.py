@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from gankit.compute.device import Precision
 from gankit.compute.shards import State
+from gankit.contracts import UNBOUNDED
 from gankit.data.columns import annotation_at, as_read
 from gankit.game.findings import Findings
 from gankit.game.first_items import first_items, known_of, misread
 from gankit.game.settings import PLAYERS
 from gankit.game.step import Step
-from gankit.parts import UNBOUNDED
 from gankit.randomness import generator, global_stream
 
 if TYPE_CHECKING:

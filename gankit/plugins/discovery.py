@@ -17,8 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from gankit.contracts.kinds import KINDS, OWN_BLOCKS, Command, Kind, Part
 from gankit.errors import PluginError
-from gankit.parts.kinds import KINDS, OWN_BLOCKS, Command, Kind, Part
 from gankit.plugins.hooks import Hooks
 from gankit.plugins.importing import import_file
 from gankit.plugins.registry import Entry, Failure, Plugin, Registry, kind_of

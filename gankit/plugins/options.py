@@ -2,7 +2,7 @@
 
 One mechanism serves validation, ``gankit show``, the JSON schema and the docs. Types
 and defaults come from the signature, help from the docstring's ``Args:`` section,
-ranges from :class:`gankit.parts.limits.Range` in an ``Annotated`` type::
+ranges from :class:`gankit.contracts.limits.Range` in an ``Annotated`` type::
 
     def __init__(self, shapes: Shapes, *, width: Count = 64, dropout: Fraction = 0.5):
 """

@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from gankit.contracts.kinds import Command, Kind, Origin, Part
 from gankit.errors import PartError, PluginError, listed, nearest
-from gankit.parts.kinds import Command, Kind, Origin, Part
 from gankit.plugins.hooks import Hooks
 from gankit.plugins.importing import resolve
 from gankit.plugins.options import Option, options_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from gankit.contracts.limits import NonNegative
 from gankit.errors import PluginError, listed, nearest
 from gankit.game.optimizers import (
     optimizer_class,
@@ -14,7 +15,6 @@ from gankit.game.optimizers import (
 )
 from gankit.game.schedules import SCHEDULES, Linear
 from gankit.game.settings import ADAM, PLAYERS, Optimizer
-from gankit.parts.limits import NonNegative
 from gankit.plugins.options import Option, options_of
 from gankit.recipe.overrides import override
 from gankit.recipe.values import option_table, structure, structure_options

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from gankit.contracts import Conditioner, NoiseSource
+from gankit.data.facts import Facts
 from gankit.errors import GankitError, MisfitError, told
 from gankit.game.assembly import Assembly, Provenance
 from gankit.game.forms import malformed
@@ -19,8 +21,6 @@ from gankit.game.misfits import (
 )
 from gankit.game.places import numbered, watching_misfits
 from gankit.game.settings import PLAYERS
-from gankit.parts import Conditioner, NoiseSource
-from gankit.parts.facts import Facts
 from gankit.randomness import key
 from gankit.recipe.recipe import Recipe
 from gankit.recipe.using import Use

@@ -9,12 +9,12 @@ from typing import Any
 
 from attrs import field, frozen
 
+from gankit.contracts.kinds import OWN_BLOCKS, Origin
 from gankit.errors import RecipeError, listed, nearest
 from gankit.game import noise as noises
 from gankit.game.noise import Noise
 from gankit.game.places import numbered
 from gankit.game.settings import PLAYERS, Optimizer, Train, contradictions
-from gankit.parts.kinds import OWN_BLOCKS, Origin
 from gankit.plugins.discovery import discover
 from gankit.plugins.registry import Registry
 from gankit.plugins.versions import core_version

@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
+from gankit.contracts.kinds import OfKind
+from gankit.contracts.limits import Range
 from gankit.errors import PartError, PluginError
 from gankit.game.noise import Noise
 from gankit.game.settings import PLAYERS, Train
-from gankit.parts.kinds import OfKind
-from gankit.parts.limits import Range
 from gankit.plugins.options import Option, options_of
 from gankit.plugins.registry import Entry, Registry
 from gankit.recipe.blocks import optimizer_names

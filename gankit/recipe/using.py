@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from attrs import frozen
 
+from gankit.contracts.kinds import OWN_BLOCKS, OfKind
 from gankit.errors import GankitError, PartError, PluginError
-from gankit.parts.kinds import OWN_BLOCKS, OfKind
 from gankit.plugins.options import Option
 from gankit.plugins.registry import Entry, Registry
 from gankit.recipe.values import given, option_table, structure_options

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from cattrs import Converter, IterableValidationError
 from cattrs.errors import IterableValidationNote, StructureHandlerNotFoundError
 
+from gankit.contracts.limits import Range
 from gankit.errors import listed, nearest
-from gankit.parts.limits import Range
 from gankit.plugins.options import REQUIRED, Option
 from gankit.recipe.words import describe, is_union
 

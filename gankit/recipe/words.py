@@ -6,9 +6,9 @@ import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from gankit.contracts.kinds import OfKind
+from gankit.contracts.limits import Range
 from gankit.errors import listed
-from gankit.parts.kinds import OfKind
-from gankit.parts.limits import Range
 
 _WORDS = {
     int: "a whole number",

@@ -24,9 +24,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from gankit.contracts.kinds import Origin
+from gankit.data.facts import Facts, read_again, written
 from gankit.errors import PluginError, RunError, listed
-from gankit.parts.facts import Facts, read_again, written
-from gankit.parts.kinds import Origin
 from gankit.plugins.versions import core_version
 from gankit.runs.folder import PARTIAL, cannot_write
 

@@ -14,6 +14,8 @@ from attrs import frozen
 from gankit.compute.device import Precision, resolve_device
 from gankit.compute.processes import ALONE, Processes
 from gankit.compute.shards import Shards, cut
+from gankit.contracts import Conditioner
+from gankit.data.annotations import Classes, Texts
 from gankit.data.columns import as_read, rows_of
 from gankit.data.feed import Feed
 from gankit.data.items import Data, Progress
@@ -21,8 +23,6 @@ from gankit.data.reading import read_data
 from gankit.errors import GankitError, PluginError, UsageError
 from gankit.game.assembly import Assembly
 from gankit.game.game import Game
-from gankit.parts import Conditioner
-from gankit.parts.annotations import Classes, Texts
 from gankit.plugins.hooks import Hooks
 from gankit.randomness import generator, seed_global
 from gankit.runs.checkpoint import Checkpoint, check_states

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gankit.contracts.kinds import Origin
 from gankit.errors import RunError, listed
 from gankit.game.places import only_watches
-from gankit.parts.kinds import Origin
 from gankit.plugins import versions
 from gankit.plugins.versions import core_version
 from gankit.runs.checkpoint import Checkpoint, all_in, latest, read

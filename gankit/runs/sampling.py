@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from gankit.compute.shards import State
+from gankit.contracts import UNBOUNDED, Conditioner, NoiseSource
 from gankit.data.columns import as_read
+from gankit.data.facts import Facts
 from gankit.errors import UsageError
 from gankit.game.step import unpacked
-from gankit.parts import UNBOUNDED, Conditioner, NoiseSource
-from gankit.parts.facts import Facts
 from gankit.randomness import generator as counted
 from gankit.randomness import global_stream, seed_global
 from gankit.runs.pictures import Samples

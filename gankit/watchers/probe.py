@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
+from gankit.data.annotations import Classes, Texts
 from gankit.data.items import Data
 from gankit.errors import DataError
-from gankit.parts.annotations import Classes, Texts
 from gankit.randomness import generator
 from gankit.runs.run import Run
 

@@ -16,7 +16,7 @@ from attrs import asdict
 from torch import Tensor, nn
 
 from gankit import Count, Facts, Fraction, Positive, Texts
-from gankit.parts import ReadData
+from gankit.contracts import ReadData
 from gankit_conditioners import cache
 from gankit_conditioners.alphabet import ALPHABET, is_legible
 from gankit_conditioners.captions import CaptionTable

@@ -12,7 +12,7 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from gankit import Classes
-from gankit.parts import ReadData
+from gankit.contracts import ReadData
 from gankit_conditioners.alphabet import spell
 from gankit_conditioners.captions import CaptionTable
 from gankit_conditioners.encoders import ImageEncoder, TextEncoder

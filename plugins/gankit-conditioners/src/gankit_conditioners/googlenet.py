@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gankit.parts import ReadData
+from gankit.contracts import ReadData
 
 FEATURES = 1024
 

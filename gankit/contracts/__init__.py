@@ -26,12 +26,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from attrs import frozen
 
-from gankit.parts.facts import Facts, Item
-
 if TYPE_CHECKING:  # listing parts must not import torch
     import torch
     from torch import Tensor
 
+    from gankit.data.facts import Facts, Item
     from gankit.game.step import Step
 
 Given: TypeAlias = "Tensor | tuple[Tensor, Mapping[str, Tensor]]"

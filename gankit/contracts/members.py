@@ -1,8 +1,8 @@
 """The members of each kind's contract: those that it must have, and those it may have.
 
-Each is declared here once, and described in :mod:`gankit.parts`. What looks like one of
-them but for a letter is an error when the part is tried, because it would never be
-looked at.
+Each is declared here once, and described in :mod:`gankit.contracts`. What looks like
+one of them but for a letter is an error when the part is tried, because it would never
+be looked at.
 """
 
 from __future__ import annotations

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import asdict, field, frozen
 
-from gankit.errors import DataError
-from gankit.parts.annotations import (
+from gankit.data.annotations import (
     KINDS,
     Annotation,
     Classes,
@@ -19,6 +18,7 @@ from gankit.parts.annotations import (
     Texts,
     Vector,
 )
+from gankit.errors import DataError
 
 if TYPE_CHECKING:  # listing parts must not import torch
     from torch import Tensor

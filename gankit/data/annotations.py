@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from gankit.data.naming import found, hint, indexed, names_of, some
 from gankit.errors import DataError
-from gankit.parts.naming import found, hint, indexed, names_of, some
 
 if TYPE_CHECKING:  # listing parts must not import torch
     from torch import Tensor
