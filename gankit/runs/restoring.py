@@ -25,11 +25,11 @@ def choose(folder: Path, which: str | int) -> tuple[Checkpoint, tuple[str, ...]]
     Raises:
         RunError: there is no such checkpoint, or it is damaged.
     """
-    found, damaged = latest(folder)
+    saved, damaged = latest(folder)
     if which == "latest":
-        return found, damaged
+        return saved, damaged
     if which == "best":
-        best = found.state()["hooks"].get(BEST, {}).get("step")
+        best = saved.state()["hooks"].get(BEST, {}).get("step")
         if best is None:
             raise RunError(
                 "this run has kept no best checkpoint; train with train.best set to "
@@ -68,7 +68,7 @@ def passed_over(damaged: Sequence[str], saved: Checkpoint) -> tuple[str, ...]:
 
 
 def restore(
-    found: Checkpoint,
+    saved: Checkpoint,
     *,
     networks: dict[str, nn.Module],
     stateful: dict[str, Any],
@@ -83,10 +83,10 @@ def restore(
     Raises:
         RunError: it belongs to other parts; nothing has been changed then.
     """
-    weights, whole = found.weights(device), found.state()
+    weights, whole = saved.weights(device), saved.state()
     state, kept = whole["game"], dict(whole["hooks"])
-    other = _other_versions(found, parts)
-    changed = _changed_parts(found, parts)
+    other = _other_versions(saved, parts)
+    changed = _changed_parts(saved, parts)
     other += [line for place, line in changed.items() if not only_watches(place)]
     kept = {name: state for name, state in kept.items() if name not in changed}
     other += _mismatches(weights, networks)
@@ -101,7 +101,7 @@ def restore(
         != (here := _settings(stateful[name].state_dict()))
     ]
     if other:
-        lines = [f"the checkpoint {str(found.path)!r} is of another run:", *other]
+        lines = [f"the checkpoint {str(saved.path)!r} is of another run:", *other]
         raise RunError("\n  - ".join(lines))
     for name, network in networks.items():
         network.load_state_dict(weights.get(name, {}))
@@ -112,7 +112,7 @@ def restore(
             thing.load_state_dict(state[name])
         except (RuntimeError, ValueError, KeyError, TypeError) as error:
             raise RunError(
-                f"the checkpoint {str(found.path)!r} cannot be taken up: the state of "
+                f"the checkpoint {str(saved.path)!r} cannot be taken up: the state of "
                 f"{name} is of another kind ({error}); resume with the recipe as it was"
             ) from error
     return kept, whole["run"]
@@ -159,31 +159,31 @@ def _settings(state: Any) -> list[str]:
     return sorted(groups[0]) if groups else []
 
 
-def changed_versions(found: Checkpoint, parts: Mapping[str, Origin]) -> tuple[str, ...]:
+def changed_versions(saved: Checkpoint, parts: Mapping[str, Origin]) -> tuple[str, ...]:
     """Say which versions are others than the checkpoint's, so that bits may be too."""
-    there = found.versions | _versions(found.parts)
+    there = saved.versions | _versions(saved.parts)
     here = {"gankit": core_version(), "torch": torch.__version__} | _versions(parts)
     return versions.changed(there, here)
 
 
-def _other_versions(found: Checkpoint, parts: Mapping[str, Origin]) -> list[str]:
+def _other_versions(saved: Checkpoint, parts: Mapping[str, Origin]) -> list[str]:
     """Refuse what says, by its version, that it is not compatible."""
-    there = {"gankit": found.versions["gankit"]} | _versions(found.parts)
+    there = {"gankit": saved.versions["gankit"]} | _versions(saved.parts)
     return versions.incompatible(there, {"gankit": core_version()} | _versions(parts))
 
 
-def _changed_parts(found: Checkpoint, parts: Mapping[str, Origin]) -> dict[str, str]:
+def _changed_parts(saved: Checkpoint, parts: Mapping[str, Origin]) -> dict[str, str]:
     """Say at which places the checkpoint has another part."""
     return {
-        key: f"{key}: the checkpoint has {found.parts.get(key, 'none')}, "
+        key: f"{key}: the checkpoint has {saved.parts.get(key, 'none')}, "
         f"this run {parts.get(key, 'none')}"
-        for key in {**found.parts, **parts}
-        if _name(found.parts.get(key)) != _name(parts.get(key))
+        for key in {**saved.parts, **parts}
+        if _name(saved.parts.get(key)) != _name(parts.get(key))
     }
 
 
-def _other_watchers(found: Checkpoint, parts: Mapping[str, Origin]) -> list[str]:
-    changed = _changed_parts(found, parts).items()
+def _other_watchers(saved: Checkpoint, parts: Mapping[str, Origin]) -> list[str]:
+    changed = _changed_parts(saved, parts).items()
     return [line for place, line in changed if only_watches(place)]
 
 

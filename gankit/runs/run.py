@@ -39,6 +39,10 @@ class Run:
     the first alone, where ``folder`` is not None.
 
     Attributes:
+        assembly: the parts and settings: ``run.assembly.train.batch_size``.
+        game: the players, ``generator`` and ``discriminator``, and the ``average``.
+        data: the data set, read.
+        sampler: draws from the generator.
         folder: the run folder; None in a process that writes nothing.
         hooks: of the plugins and objects that watch.
         step: steps done.
@@ -143,14 +147,14 @@ class Run:
             parts=self.assembly.provenance.parts,
         )
 
-    def restore(self, found: Checkpoint) -> None:
+    def restore(self, saved: Checkpoint) -> None:
         """Go on from a checkpoint.
 
         Raises:
             RunError: it belongs to other parts.
         """
         kept, said = restore(
-            found,
+            saved,
             networks=self.game.networks(),
             stateful=self.game.stateful(),
             device=self.game.device,
@@ -158,7 +162,7 @@ class Run:
         )
         for player in (self.game.generator, self.game.discriminator):
             player.apply_options()
-        self.step = found.step
+        self.step = saved.step
         self._warned, self.measured = set(said["warned"]), said["measured"]
         self._pending = kept
         for name in self._kept.keys() & kept.keys():
@@ -244,10 +248,10 @@ class Run:
     def _go_back(self, error: DivergedError) -> None:
         """Return to the last good checkpoint; the same steps again fail no better."""
         failed = self.step
-        found = self.processes.broadcast(self._last_good())
-        if found is None or failed <= self._failed_at:
+        saved = self.processes.broadcast(self._last_good())
+        if saved is None or failed <= self._failed_at:
             again = (
-                "again, after going back" if found else "no checkpoint to go back to"
+                "again, after going back" if saved else "no checkpoint to go back to"
             )
             final = DivergedError(
                 f"the run has diverged at step {failed:,} ({again}): {error}"
@@ -256,7 +260,7 @@ class Run:
                 final.add_note(f"mend it, and go on with `gankit resume {self.folder}`")
             raise final from error
         self._failed_at = failed
-        self.restore(found)
+        self.restore(saved)
         self.warn(
             "went back",
             f"from step {failed:,} to the checkpoint of step {self.step:,}: {error}; "

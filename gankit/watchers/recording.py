@@ -245,14 +245,14 @@ def recorders(run: Run) -> list[tuple[str, object]]:
     saving = ("gankit.checkpoints", Checkpoints())
     if run.folder is None:
         return [saving]
-    found: list[tuple[str, object]] = [
+    every: list[tuple[str, object]] = [
         (HEALTH, Health()),
         ("gankit.metrics", Metrics()),
         ("gankit.pictures", Pictures()),
     ]
     if TensorBoard.installed():
-        found.append(("gankit.tensorboard", TensorBoard()))
-    return [*found, saving]  # of those that come last, in the order of this list
+        every.append(("gankit.tensorboard", TensorBoard()))
+    return [*every, saving]  # of those that come last, in the order of this list
 
 
 def _is_saved_after(error: BaseException) -> bool:
