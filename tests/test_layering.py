@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 
+import gankit
 from gankit.cli import run
 from gankit.plugins.discovery import discover
 from tiny import LABELLED, write
@@ -257,7 +258,8 @@ def test_six_hops_lead_from_the_command_to_autograd(
     backward = torch.autograd.backward
 
     def watched(*args: Any, **kwargs: Any) -> None:
-        here = [f for f in traceback.extract_stack() if "gankit" in f.filename]
+        core = str(Path(gankit.__file__).parent)
+        here = [f for f in traceback.extract_stack() if f.filename.startswith(core)]
         named = [f"{'/'.join(Path(f.filename).parts[-2:])}:{f.name}" for f in here]
         seen.append(named[named.index("cli/train.py:train") :])
         backward(*args, **kwargs)

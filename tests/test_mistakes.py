@@ -615,11 +615,6 @@ MISTAKES: dict[str, Case] = {
         r"the sample of item 1 has values from 0 to 2, and its facts declare "
         r"sample_range=\(-1\.0, 1\.0\); its author has to scale them, or to declare",
     ),
-    "dataset: values that are no numbers": (
-        "dataset",
-        _dataset(sample="sample = torch.tensor([0.0, float('nan')])"),
-        r"the sample of item 0 has values that are not finite; its author has to",
-    ),
     "dataset: a range upside down": (
         "dataset",
         _dataset("(1.0, -1.0)"),
