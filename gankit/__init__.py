@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from gankit.contracts import UNBOUNDED, Shapes
 from gankit.contracts.kinds import Command, Kind, OfKind, Part
 from gankit.contracts.limits import Count, Fraction, NonNegative, Positive, Range, Whole
-from gankit.data.annotations import Classes, Picture, Tags, Texts, Vector
-from gankit.data.facts import Facts, Item
 from gankit.errors import BrokenItem, DataError
 from gankit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from gankit.api import load, resume, resuming, starting, train
+    from gankit.data.annotations import Classes, Picture, Tags, Texts, Vector
+    from gankit.data.facts import Facts, Item
     from gankit.game.assembly import Assembly
     from gankit.game.game import Update
     from gankit.game.noise import Noise
@@ -80,6 +80,13 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Classes": "gankit.data.annotations",
+    "Picture": "gankit.data.annotations",
+    "Tags": "gankit.data.annotations",
+    "Texts": "gankit.data.annotations",
+    "Vector": "gankit.data.annotations",
+    "Facts": "gankit.data.facts",
+    "Item": "gankit.data.facts",
     "Assembly": "gankit.game.assembly",
     "Noise": "gankit.game.noise",
     "Optimizer": "gankit.game.settings",
