@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from traceback import extract_tb
 
 
 class GankitError(Exception):
@@ -110,6 +109,8 @@ class HookError(GankitError):
 
 def told(error: BaseException) -> str:
     """Return an error of somebody's code in one line: what it is, and where."""
+    from traceback import extract_tb  # only where something has gone wrong
+
     frames = extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename]
     text = " ".join(str(error).split())

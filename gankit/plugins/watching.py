@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from gankit import hookspecs
 from gankit.errors import listed, nearest
 
-MOMENTS = {
-    name: tuple(inspect.signature(spec).parameters)
-    for name, spec in vars(hookspecs).items()
-    if name.startswith("gankit_") and "run" in inspect.signature(spec).parameters
-}
-"""The hooks of a run, each with what it may be given."""
+
+@cache
+def moments() -> dict[str, tuple[str, ...]]:
+    """Name the hooks of a run, each with what it may be given."""
+    takes = {
+        name: tuple(inspect.signature(spec).parameters)
+        for name, spec in vars(hookspecs).items()
+        if name.startswith("gankit_")
+    }
+    return {name: given for name, given in takes.items() if "run" in given}
 
 
 class Watching:
@@ -37,13 +42,15 @@ def watching_fault(thing: object) -> str:
     """Say what is wrong with the hooks of a part, or "" for one without any."""
     marked = implemented(thing)
     for name in _methods(thing):
-        if name in MOMENTS and name not in marked:
+        if name in moments() and name not in marked:
             return f"its method {name} is not marked; write @gankit.hookimpl above it"
     for name, method in marked.items():
         hook = _marks(method)["specname"] or name
-        if hook not in MOMENTS:
-            hint = nearest(hook, MOMENTS)
-            return f"a run has no hook {hook!r}{hint}; the hooks are {listed(MOMENTS)}"
+        if hook not in moments():
+            hint = nearest(hook, moments())
+            return (
+                f"a run has no hook {hook!r}{hint}; the hooks are {listed(moments())}"
+            )
         if fault := _call_fault(hook, method):
             return fault
     return ""
@@ -56,7 +63,7 @@ def absence(thing: object) -> str:
     has = [name for name in _methods(thing) if not name.startswith("_")]
     return (
         "nothing of it is marked with @gankit.hookimpl; it has the methods "
-        f"{listed(has)}, and the hooks are {listed(MOMENTS)}"
+        f"{listed(has)}, and the hooks are {listed(moments())}"
     )
 
 
@@ -77,7 +84,7 @@ def _call_fault(hook: str, method: Callable[..., Any]) -> str:
     for parameter in inspect.signature(method).parameters.values():
         asked = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
         if asked and parameter.default is parameter.empty:
-            given = MOMENTS[hook]
+            given = moments()[hook]
             if parameter.name not in given:
                 return (
                     f"{hook} asks for {parameter.name!r}"
