@@ -197,8 +197,6 @@ class _Trial(Findings):
                 continue
             if not value.requires_grad:
                 continue
-            if not mine:
-                continue
             grads = self.tried(
                 place,
                 method,
