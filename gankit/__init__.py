@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from gankit.contracts import UNBOUNDED, Shapes
 from gankit.contracts.kinds import Command, Kind, OfKind, Part
-from gankit.contracts.limits import Count, Fraction, NonNegative, Positive, Range, Whole
 from gankit.errors import BrokenItem, DataError
 from gankit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from gankit.api import load, resume, resuming, starting, train
+    from gankit.contracts.limits import (
+        Count,
+        Fraction,
+        NonNegative,
+        Positive,
+        Range,
+        Whole,
+    )
     from gankit.data.annotations import Classes, Picture, Tags, Texts, Vector
     from gankit.data.facts import Facts, Item
     from gankit.game.assembly import Assembly
@@ -80,6 +87,12 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Count": "gankit.contracts.limits",
+    "Fraction": "gankit.contracts.limits",
+    "NonNegative": "gankit.contracts.limits",
+    "Positive": "gankit.contracts.limits",
+    "Range": "gankit.contracts.limits",
+    "Whole": "gankit.contracts.limits",
     "Classes": "gankit.data.annotations",
     "Picture": "gankit.data.annotations",
     "Tags": "gankit.data.annotations",

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gankit.compute.threads import wait_briefly
+from gankit.compute.waiting import wait_briefly
 from gankit.contracts.kinds import Command
 from gankit.errors import GankitError, UsageError
 from gankit.plugins.discovery import discover

@@ -9,7 +9,6 @@ import pluggy
 
 from gankit import hookspecs
 from gankit.errors import GankitError, HookError, PluginError, listed
-from gankit.plugins.watching import Watching
 
 
 class Hooks:
@@ -75,6 +74,8 @@ class Hooks:
         """
         name = f"recipe: {place}"  # no plugin's: one may be a file loss.py
         self._parts[name] = (place, part)
+        from gankit.plugins.watching import Watching
+
         self._manager.register(Watching(thing), name)
         return name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -13,7 +13,9 @@ from gankit.contracts.kinds import Command, Kind, Origin, Part
 from gankit.errors import PartError, PluginError, listed, nearest
 from gankit.plugins.hooks import Hooks
 from gankit.plugins.importing import resolve
-from gankit.plugins.options import Option, options_of
+
+if TYPE_CHECKING:
+    from gankit.plugins.options import Option
 
 
 @frozen
@@ -85,6 +87,8 @@ class Entry:
     @cached_property
     def options(self) -> tuple[Option, ...]:
         """The options that a recipe may set."""
+        from gankit.plugins.options import options_of
+
         return options_of(self.factory, self.kind.given)
 
 
