@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from gankit.data.annotations import Classes, Picture, Tags, Texts, Vector
     from gankit.data.facts import Facts, Item
     from gankit.game.assembly import Assembly
-    from gankit.game.game import Update
     from gankit.game.noise import Noise
     from gankit.game.players import Player
     from gankit.game.settings import Optimizer, Train
     from gankit.game.step import Step
+    from gankit.game.update import Update
     from gankit.recipe.building import assemble
     from gankit.recipe.recipe import Recipe, read_recipe
     from gankit.runs.pictures import Samples
@@ -112,7 +112,7 @@ _LAZY = {
     "Samples": "gankit.runs.pictures",
     "Step": "gankit.game.step",
     "Train": "gankit.game.settings",
-    "Update": "gankit.game.game",
+    "Update": "gankit.game.update",
     "assemble": "gankit.recipe.building",
     "load": "gankit.api",
     "read_recipe": "gankit.recipe.recipe",

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from gankit.compute.device import exact_arithmetic, explained, resolve_device
+from gankit.compute.memory import lay_out
 from gankit.compute.processes import Processes, joined, restartable
 from gankit.compute.threads import computing
 from gankit.data.items import Progress
@@ -221,15 +222,15 @@ def load(
     Raises:
         RunError: there is no run, no whole checkpoint, or it is of other parts.
     """
-    folder = Path(folder)
-    path = folders.recipe_file(folder)
-    saved, damaged = choose(folder / "checkpoints", checkpoint)
+    path = folders.recipe_file(Path(folder))
+    saved, damaged = choose(path.parent / "checkpoints", checkpoint)
     recipe = read_recipe(path, plugins=plugins, disable=disable)
     place = resolve_device(device)
     generator, conditioner, noise = assemble_generator(recipe, saved.facts)
     weights = saved.weights(place)
     learnt = weights.get("average", weights.get("generator", {}))
-    load_weights(generator.to(place).train(), learnt, saved.path)
+    lay_out([generator.to(place)], saved.memory_format)
+    load_weights(generator.train(), learnt, saved.path)
     others: dict[str, Any] = {"conditioner": conditioner, "noise": noise}
     for name, part in others.items():
         if isinstance(part, nn.Module):

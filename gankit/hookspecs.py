@@ -13,7 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from gankit.contracts.kinds import Command, Kind, Part
-    from gankit.game.game import Update
+    from gankit.game.update import Update
     from gankit.runs.pictures import Samples
     from gankit.runs.report import Report, RunWarning
     from gankit.runs.run import Run

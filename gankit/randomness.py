@@ -34,8 +34,15 @@ def seed_global(seed: int, *purpose: str | int) -> None:
     """Put torch's global generators at the start of the stream of one purpose.
 
     They serve what takes no generator of its own: dropout, and a part's own draws.
+    ``torch.manual_seed`` does the same, but while a CUDA that is there is not in use,
+    it formats stack traces at each call.
     """
-    torch.manual_seed(key(seed, *purpose))
+    number = key(seed, *purpose)
+    torch.default_generator.manual_seed(number)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(number)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(number)
 
 
 @contextmanager

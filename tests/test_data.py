@@ -93,7 +93,7 @@ def test_pixels_are_scaled_to_the_range_of_the_generator() -> None:
     ):
         data = read_data(Pixels(), device=CPU, output_range=wanted)
         assert data.store is not None
-        assert data.store.dtype == torch.uint8
+        assert data.store.rows.dtype == torch.uint8
         samples = data.samples(torch.arange(3)).flatten().tolist()
         assert samples == pytest.approx(values, abs=1e-6)
 
@@ -290,7 +290,7 @@ def test_processes_tell_each_other_what_is_broken_not_the_data() -> None:
     data = read_data(dataset, device=CPU, processes=_Telling(1, 2, 1, 2))
     assert sum(map(len, _Telling.told)) < 1000
     assert data.store is not None
-    assert torch.equal(data.store, dataset.rows)
+    assert torch.equal(data.store.rows, dataset.rows)
 
 
 @pytest.mark.parametrize("mode", ["resident", "streamed"])
@@ -317,7 +317,7 @@ def test_rows_move_up_where_broken_ones_were() -> None:
     data = read_data(Numbers(1000, broken=broken), device=CPU, mode="resident")
     left = [i for i in range(1000) if i not in broken]
     assert data.store is not None
-    assert data.store[:, 0].tolist() == left
+    assert data.store.rows[:, 0].tolist() == left
 
 
 def test_items_of_another_type_than_the_first_are_refused() -> None:

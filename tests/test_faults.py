@@ -545,7 +545,7 @@ import os
 
 import torch
 
-from gankit.runs.checkpoint import fingerprint
+from gankit.runs.restoring import fingerprint
 from gankit_losses.hinge import Hinge
 
 VALUE = float(os.environ.get("VALUE", "nan"))

@@ -34,7 +34,8 @@ def doctor(context: Context, as_json: bool) -> int:
 
     Exits with 1 when something is wrong.
     """
-    from gankit.compute.device import available_devices, free_memory, resolve_device
+    from gankit.compute.device import available_devices, resolve_device
+    from gankit.compute.memory import free_memory
 
     registry = context.discover()
     problems = [str(failure) for failure in registry.failures]

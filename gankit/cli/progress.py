@@ -70,10 +70,10 @@ def _numbers(report: Report, rate: float) -> str:
 def _told(run: Run) -> list[str]:
     """Say what there is to know before the first step."""
     data = run.data
-    where = "resident on" if data.store is not None else "streamed to"
     lines = [
-        f"{run.name}: {run.total - run.step:,} steps on {len(data):,} items, {where} "
-        f"{data.device}; run folder {run.folder}"
+        f"{run.name}: {run.total - run.step:,} steps on {len(data):,} items; run "
+        f"folder {run.folder}",
+        *run.choices,
     ]
     if data.skipped:
         lines.append(

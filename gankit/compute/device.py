@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 
 import torch
 from attrs import frozen
@@ -106,19 +105,6 @@ def available_devices() -> list[str]:
     return [*devices, "mps"] if torch.backends.mps.is_available() else devices
 
 
-def free_memory(device: torch.device) -> int:
-    """Return the bytes that are free on the device now."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text("utf-8").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024  # told in kB
-    # elsewhere only the size of the memory is told the same way: count on half of it
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-
-
 @frozen
 class Precision:
     """The precision of the networks' passes; weights and losses stay float32."""
@@ -147,6 +133,15 @@ class Precision:
         if self.name == "fp32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=_DTYPES[self.name])
+
+    def casting_once(self) -> AbstractContextManager[object]:
+        """Return the context in which passes share what weights are cast to.
+
+        Autocast forgets it where its outermost context ends.
+        """
+        if self.name == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, enabled=False)
 
     def scaler(self) -> torch.amp.GradScaler:
         """Return a gradient scaler, which does nothing but in fp16."""

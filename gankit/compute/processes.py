@@ -95,8 +95,10 @@ class Processes:
     def broadcast_tensor(self, tensor: Tensor) -> None:
         """Overwrite a tensor with the first process's."""
         if self.size > 1:
+            told = tensor.contiguous()  # itself, if it is
             with _contact():
-                dist.broadcast(tensor, src=0)
+                dist.broadcast(told, src=0)
+            tensor.copy_(told)
 
     def sum(self, vector: Tensor) -> Tensor:
         """Add up the vectors of all processes, in an order of the library's choice."""

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_LOOK = 0.2  # seconds in which others' work is measured
+_LOOK, _LONG = 0.2, 10.0  # seconds in which others' work is measured
 _STAT = Path("/proc/stat")
 _CORE = re.compile(r"cpu(\d+) ")
+_Ticks = dict[int, tuple[int, int]]  # of each core: busy, and in all
 
 
 def cores() -> set[int]:
@@ -27,17 +28,28 @@ def cores() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
-def busy_cores(seconds: float = _LOOK) -> int:
-    """Look for a while how many of these cores others keep busy; 0 if nobody says."""
-    before = _ticks()
-    time.sleep(seconds)
+def busy_cores() -> int:
+    """Return how many of these cores others have kept busy; 0 if nobody says.
+
+    In the time since this module was imported, if that is just over, so that nobody
+    waits for it.
+    """
+    before, own = _BEGUN
     after = _ticks()
-    shares = [
+    if not _LOOK <= _elapsed(before, after) <= _LONG:
+        before, own = _ticks(), sum(os.times()[:4])
+        time.sleep(_LOOK)
+        after = _ticks()
+    elapsed = _elapsed(before, after)
+    if not elapsed:
+        return 0
+    shares = sum(
         (after[core][0] - busy) / (after[core][1] - whole)
         for core, (busy, whole) in before.items()
         if core in after and after[core][1] > whole
-    ]
-    return round(sum(shares))
+    )
+    mine = (sum(os.times()[:4]) - own) / elapsed
+    return max(0, round(shares - mine))
 
 
 @contextmanager
@@ -97,7 +109,15 @@ def _chosen(recorded: int | None, usual: int) -> tuple[int, tuple[str, ...]]:
     )
 
 
-def _ticks() -> dict[int, tuple[int, int]]:
+def _elapsed(before: _Ticks, after: _Ticks) -> float:
+    """Return the seconds between two readings; 0 where there are none."""
+    passed = [
+        after[core][1] - whole for core, (_, whole) in before.items() if core in after
+    ]
+    return max(passed, default=0) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks() -> _Ticks:
     """Read how long each core has worked, and how long it has been there."""
     found = {}
     try:
@@ -110,3 +130,6 @@ def _ticks() -> dict[int, tuple[int, int]]:
     except (OSError, ValueError, IndexError):
         return {}  # a system that does not say, or says it in another way
     return {core: times for core, times in found.items() if core in cores()}
+
+
+_BEGUN = _ticks(), sum(os.times()[:4])

@@ -55,9 +55,11 @@ class Dataset(Protocol):
     to read. A data set may also have ``transform(samples, rng)``, which turns a batch
     as stored, (B, *stored), into (B, *facts.sample_shape), of the same dtype, on the
     training device, with all its randomness from ``rng``: random crops and mirrors.
-    ``annotations(index)``, giving those of an item by name, spares reading the samples
-    of a set that is streamed, and promises that all of them can be read. ``skipped``,
-    lines such as ``"a.jpg: no caption"``, is shown.
+    ``annotations(index)``, giving those of an item by name, spares reading a sample
+    before it is played with; one that turns out to be broken then is replaced by the
+    next that is whole. A set with ``annotations`` that holds its samples anyway, as one
+    tensor (N, *stored), gives that as ``all_samples``, which spares asking for each.
+    ``skipped``, lines such as ``"a.jpg: no caption"``, is shown.
     """
 
     @property

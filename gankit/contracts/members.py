@@ -23,7 +23,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "noise": ("size", "__call__"),
 }
 OPTIONAL: dict[str, tuple[str, ...]] = {
-    "dataset": ("transform", "annotations", "skipped"),
+    "dataset": ("transform", "annotations", "all_samples", "skipped"),
     "generator": ("observe",),
     "discriminator": ("logits_shape", "lipschitz"),
     "loss": (

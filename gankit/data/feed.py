@@ -5,8 +5,10 @@ from __future__ import annotations
 import pickle
 import signal
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from torch.utils.data import DataLoader, Sampler
 from gankit.compute.shards import Shards
 from gankit.contracts import Dataset
 from gankit.data.columns import annotation_at
-from gankit.data.items import Data, whole_sample
+from gankit.data.items import Data
+from gankit.data.samples import Form, Read, Reader, collated
+from gankit.data.store import Store
 from gankit.errors import DataError
 from gankit.plugins.importing import import_file
 from gankit.randomness import generator
@@ -74,26 +78,37 @@ class Feed:
         self._workers = workers
         self._plugin_files = plugin_files
         self._order = _Order(len(data), self.batch_size, seed, shards.own_samples)
-        self._stream: Iterator[tuple[Tensor, Tensor]] | None = None
+        self._stream: Iterator[Read] | None = None
+        self._asked: deque[Tensor] = deque()  # of the stream, what was not given yet
         self._next = 0
 
     def batch(self, number: int) -> list[Batch]:
         """Return a batch, as this process's shards of it.
 
-        Streaming is fast when numbers are asked for in turn.
+        Reading is fast where numbers are asked for in turn.
 
         Raises:
             DataError: no item can be read any more, or the workers die.
         """
-        stored = None
-        if self.data.store is not None:
-            positions = self._order.batch(number)
+        stored, positions = None, self._order.batch(number)
+        store = self.data.store
+        if store is None:
+            stored, positions = self.data.take(*self._streamed(number))
         else:
-            stored, positions = self._streamed(number)
+            if not store.whole:
+                asked, read = self._streamed(number)
+                if len(asked):
+                    store.put(asked, *self.data.take(asked, read))
+            if store.whole:
+                self.close()
+            positions = store.origin[positions]
         batches = []
         for i, shard in enumerate(self.shards.own):
             piece = slice(i * self.shards.size, (i + 1) * self.shards.size)
-            rng = generator(self.data.device, self.seed, "transform", number, shard)
+            rng = None
+            if hasattr(self.data.dataset, "transform"):
+                at = ("transform", number, shard)
+                rng = generator(self.data.device, self.seed, *at)
             if stored is None:
                 samples = self.data.samples(positions[piece], rng)
             else:
@@ -102,19 +117,26 @@ class Feed:
             batches.append(Batch(samples, positions[piece], self.data))
         return batches
 
-    def close(self) -> None:
-        """Stop the workers that stream."""
-        self._stream = None
+    def begin(self, number: int) -> None:
+        """Let workers start to read what a batch and those after it need."""
+        if self.data.store is None or not self.data.store.whole:
+            self._start(number)
 
-    def _streamed(self, number: int) -> tuple[Tensor, Tensor]:
-        """Read a batch; workers that have died are replaced, once."""
+    def close(self) -> None:
+        """Stop the workers that read."""
+        self._stream = None
+        self._asked.clear()
+
+    def _streamed(self, number: int) -> tuple[Tensor, Read]:
+        """Return what was read for a batch; workers that die are replaced, once."""
         for attempt in range(2):
             if self._stream is None or number != self._next:
-                with _undisturbed():
-                    self._stream = iter(self._loader(number))
+                self._start(number)
+            assert self._stream is not None
             self._next = number + 1
             try:
-                return next(self._stream)
+                read = next(self._stream)
+                return self._asked.popleft(), read
             except RuntimeError as error:
                 self.close()
                 if "DataLoader worker" not in str(error):
@@ -127,13 +149,20 @@ class Feed:
                     ) from error
         raise AssertionError("unreachable")
 
-    def _loader(self, start: int) -> DataLoader[tuple[Tensor, Tensor]]:
+    def _start(self, number: int) -> None:
+        self.close()
+        with _undisturbed():
+            self._stream = iter(self._loader(number))
+        self._next = number
+
+    def _loader(self, start: int) -> DataLoader[Read]:
+        data = self.data
         return DataLoader(
-            _Readable(self.data.dataset, self.data.indices, self._plugin_files),  # type: ignore[arg-type] # map-style by duck type
-            batch_sampler=_From(self._order, start),
+            _Readable(data.dataset, data.indices, data.form, self._plugin_files),  # type: ignore[arg-type] # map-style by duck type
+            batch_sampler=_Lacking(self._order, start, data.store, self._asked),
             num_workers=self._workers,
-            collate_fn=_collate,
-            pin_memory=self.data.device.type == "cuda",
+            collate_fn=collated,
+            pin_memory=data.device.type == "cuda",
         )
 
 
@@ -181,44 +210,51 @@ class _Order:
         return self._epochs[epoch]
 
 
-class _From(Sampler[list[int]]):
-    """Batches of positions from one number on, without end."""
+class _Lacking(Sampler[list[int]]):
+    """What is to be read for each batch from one number on, without end.
 
-    def __init__(self, order: _Order, start: int) -> None:
-        self._order, self._start = order, start
-
-    def __iter__(self) -> Iterator[list[int]]:
-        number = self._start
-        while True:
-            yield self._order.batch(number).tolist()
-            number += 1
-
-
-class _Readable:
-    """A data set by position; a broken item is replaced by the next that is whole."""
+    All of a batch or, where there is a store, what of it was neither there nor asked
+    for. What is asked for is noted, in order.
+    """
 
     def __init__(
-        self, dataset: Dataset, indices: Tensor, plugin_files: Sequence[Path]
+        self, order: _Order, start: int, store: Store | None, asked: deque[Tensor]
     ) -> None:
-        self._dataset, self._indices = dataset, indices
-        self._plugin_files = tuple(plugin_files)
+        self._order, self._start, self._asked = order, start, asked
+        self._lacking = None if store is None else ~store.there
 
-    def __getitem__(self, position: int) -> tuple[Tensor, int]:
-        return whole_sample(self._dataset, self._indices, position)
+    def __iter__(self) -> Iterator[list[int]]:
+        for number in count(self._start):
+            positions = self._order.batch(number)
+            if self._lacking is not None:
+                positions = torch.unique(positions[self._lacking[positions]])
+                self._lacking[positions] = False
+            self._asked.append(positions)
+            yield positions.tolist()
+
+
+class _Readable(Reader):
+    """A reader that a worker can have, however it is started."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        indices: Tensor,
+        form: Form,
+        plugin_files: Sequence[Path],
+    ) -> None:
+        super().__init__(dataset, indices, form)
+        self._plugin_files = tuple(plugin_files)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # a spawned worker must know a local plugin's module before it unpickles
-        inner = pickle.dumps((self._dataset, self._indices))
+        inner = pickle.dumps((self._dataset, self._indices, self._form))
         return _recall, (self._plugin_files, inner)
 
 
 def _recall(plugin_files: tuple[Path, ...], inner: bytes) -> _Readable:
     for path in plugin_files:
         import_file(path)
-    dataset, indices = pickle.loads(inner)  # what this run's own process has dumped
-    return _Readable(dataset, indices, plugin_files)
-
-
-def _collate(items: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
-    samples, places = zip(*items, strict=True)
-    return torch.stack(samples), torch.tensor(places)
+    # what this run's own process has dumped
+    dataset, indices, form = pickle.loads(inner)
+    return _Readable(dataset, indices, form, plugin_files)

@@ -17,12 +17,15 @@ from gankit.contracts import Dataset
 from gankit.data.annotations import Texts
 from gankit.data.columns import numbered
 from gankit.data.facts import Facts, told_apart_by
-from gankit.errors import BrokenItem, DataError
+from gankit.data.samples import Form, Read, Reader, collated, mostly_broken
+from gankit.data.store import Store
+from gankit.errors import DataError
 from gankit.randomness import generator
 
 Progress = Callable[[int, int, str], None]
 
 _CHUNK = 256  # items that are looked at together
+_ENOUGH = 64  # items of which it is said that most are broken, if there are so many
 _TRIES = 16  # draws of a stranger before all items are gone through
 
 
@@ -40,9 +43,13 @@ class Data:
     device: torch.device
     pixel_range: tuple[float, float]
     indices: Tensor = field(repr=False)  # (N,), position to index in the data set
-    store: Tensor | None = field(repr=False)  # (N, *stored) on the device
+    store: Store | None = field(repr=False)  # on the device
+    form: Form  # of a sample as it is stored
+    place: str = ""  # where samples are, and why
+    broken: dict[int, str] = field(factory=dict)  # found since, and why
     reads: str = ""  # what of the items the conditioner reads
     tokens: Tensor | None = field(default=None, repr=False)
+    _read: int = 0  # items, since
     _groups: tuple[Tensor, Tensor, Tensor, Tensor] | None = field(
         default=None, repr=False
     )
@@ -61,10 +68,36 @@ class Data:
 
         Its ``transform`` is not applied, and uint8 pixels are not scaled.
         """
-        if self.store is not None:
-            return self.store[positions.to(self.store.device)]
-        read = [whole_sample(self.dataset, self.indices, int(p))[0] for p in positions]
-        return torch.stack(read).to(self.device)
+        if self.store is None:
+            return self.read(positions)[0].to(self.device)
+        missing = self.store.missing(positions)
+        if len(missing):
+            self.store.put(missing, *self.read(missing))
+        return self.store.at(positions)
+
+    def read(self, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Read samples (B, *stored) anew; of those that are broken, the next ones.
+
+        Returns:
+            the samples, on the CPU; and at which positions they are, (B,).
+        """
+        reader = Reader(self.dataset, self.indices, self.form)
+        return self.take(positions, collated([reader[int(p)] for p in positions]))
+
+    def take(self, positions: Tensor, read: Read) -> tuple[Tensor, Tensor]:
+        """Take what was read for some positions, and note what of it is broken.
+
+        Raises:
+            DataError: most of what has been read is broken.
+        """
+        samples, places, reasons = read
+        self._read += len(places)
+        for position, reason in zip(positions.tolist(), reasons, strict=True):
+            if reason:
+                self.broken[position] = reason
+        if 2 * len(self.broken) >= max(self._read, min(_ENOUGH, len(self))):
+            raise DataError(mostly_broken(self.broken, self._read))
+        return samples, places
 
     def tokens_at(self, positions: Tensor) -> Tensor | None:
         """Return the tokens at positions, (B, ...), on the device."""
@@ -211,20 +244,3 @@ class Data:
             padded = [row + [-1] * (widest - len(row)) for row in rows]
             self._texts_of = torch.tensor(padded, dtype=torch.long)
         return self._texts_of
-
-
-def whole_sample(
-    dataset: Dataset, indices: Tensor, position: int
-) -> tuple[Tensor, int]:
-    """Read the sample at a position, or the next one that is whole, and its position.
-
-    Raises:
-        DataError: none is.
-    """
-    for offset in range(len(indices)):
-        place = (position + offset) % len(indices)
-        try:
-            return dataset[int(indices[place])].sample, place
-        except BrokenItem:
-            continue
-    raise DataError("no item of the data set can be read any more")

@@ -7,23 +7,25 @@ annotations. Where there are pictures among these, every process reads them itse
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from gankit.compute.device import free_memory
+from gankit.compute.memory import free_memory
 from gankit.compute.processes import ALONE, Processes
 from gankit.contracts import UNBOUNDED, Dataset
 from gankit.data.columns import Columns, compacted
 from gankit.data.items import Data, Progress
+from gankit.data.samples import Form, check_form, form_of, mostly_broken
+from gankit.data.store import empty, filled
 from gankit.errors import BrokenItem, DataError
 
 _CHUNK = 256  # items that one thread reads at a time
 # A data set stays on the device while it takes at most this part of what is free.
 _RESIDENT_PART = 0.4
-_LISTED = 5
 
 
 def read_data(
@@ -51,38 +53,64 @@ def read_data(
     total = len(dataset)
     if total == 0:
         raise DataError("the data set is empty; give it at least one batch of items")
-    first = None if mode == "streamed" else _first_whole(dataset)
-    resident = mode == "resident" or (
-        mode == "auto" and not processes.any(not _fits(first, total, device, processes))
-    )
-    store = None
-    if resident and first is not None:
-        store = first.new_empty((total, *first.shape))  # a row for each item
+    every = getattr(dataset, "all_samples", None)  # (N, *stored)
+    first = _first_whole(dataset) if every is None else every[0]
+    size = first.numel() * first.element_size() * total
+    fits, free = _fits(size, device, processes)
+    resident = mode == "resident" or (mode == "auto" and not processes.any(not fits))
     facts = dataset.facts
     columns = Columns(facts.annotations, total)
-    shared = processes if store is None and columns.small else ALONE
-    read = _reader(dataset, store, columns)
-    broken = _read(read, columns, total, shared, progress)
-    for told in processes.gather(broken):
-        broken = told | broken
-    if len(broken) * 2 >= total:
-        raise DataError(
-            f"{len(broken)} of {total} items cannot be read, as "
-            f"{_some(_in_order(broken))}; mend or remove them: gankit skips single "
-            "broken items, not most of a set"
+    store, broken = None, dict[int, str]()
+    if hasattr(dataset, "annotations"):  # samples can wait
+        _know(dataset, columns, progress)
+        if resident and every is not None:
+            store = filled(every.to(device))
+        elif resident:
+            store = empty(first, total, device)
+        indices = torch.arange(total)
+    else:
+        rows = first.new_empty((total, *first.shape)) if resident else None
+        shared = processes if rows is None and columns.small else ALONE
+        broken = _read(
+            _reader(dataset, rows, columns, form_of(first)),
+            columns,
+            total,
+            shared,
+            progress,
         )
-    kept = [index for index in range(total) if index not in broken]
-    indices = torch.tensor(kept)
+        for told in processes.gather(broken):
+            broken = told | broken
+        if len(broken) * 2 >= total:
+            raise DataError(mostly_broken(broken, total))
+        indices = torch.tensor([i for i in range(total) if i not in broken])
+        if rows is not None:
+            store = filled(compacted(rows, indices).to(device))
     return Data(
         dataset=dataset,
         facts=facts,
         annotations=columns.kept(indices),
-        skipped=(*getattr(dataset, "skipped", ()), *_in_order(broken)),
+        skipped=(
+            *getattr(dataset, "skipped", ()),
+            *(broken[i] for i in sorted(broken)),
+        ),
         device=device,
         pixel_range=(-1.0, 1.0) if output_range == UNBOUNDED else output_range,
         indices=indices,
-        store=None if store is None else compacted(store, indices).to(device),
+        store=store,
+        form=form_of(first),
+        place=_place(size, free, resident, device),
     )
+
+
+def _know(dataset: Dataset, columns: Columns, progress: Progress) -> None:
+    """Ask for what is known of all items, without reading their samples."""
+    told: Callable[[int], Mapping[str, Any]] = dataset.annotations  # type: ignore[attr-defined] # an optional member
+    total = len(dataset)
+    for index in range(total):
+        if index % _CHUNK == 0:
+            progress(index, total, "reading what is known of the data")
+        columns.put(index, told(index))
+    progress(total, total, "reading what is known of the data")
 
 
 def _read(
@@ -115,27 +143,24 @@ def _read(
     return broken
 
 
-def _first_whole(dataset: Dataset) -> Tensor | None:
+def _first_whole(dataset: Dataset) -> Tensor:
     """Read the first sample that can be read."""
+    broken = dict[int, str]()
     for index in range(len(dataset)):
         try:
             return dataset[index].sample
-        except BrokenItem:
-            continue
-    return None
+        except BrokenItem as error:
+            broken[index] = str(error)
+    raise DataError(mostly_broken(broken, len(dataset)))
 
 
 def _reader(
-    dataset: Dataset, store: Tensor | None, columns: Columns
+    dataset: Dataset, rows: Tensor | None, columns: Columns, form: Form
 ) -> Callable[[int], BrokenItem | None]:
     """Return what reads one item, and puts what it is to keep into its row."""
-    annotations = getattr(dataset, "annotations", None)
     shape = None if hasattr(dataset, "transform") else dataset.facts.sample_shape
 
     def read(index: int) -> BrokenItem | None:
-        if annotations is not None and store is None:
-            columns.put(index, annotations(index))
-            return None
         try:
             item = dataset[index]
         except BrokenItem as error:
@@ -146,34 +171,27 @@ def _reader(
                 f"item {index} of the data set has the shape {made}, but the set says "
                 f"{shape}; its author has to mend it"
             )
-        if store is not None:
-            if made != store.shape[1:] or item.sample.dtype != store.dtype:
-                raise DataError(
-                    f"item {index} of the data set has the shape {made} and the type "
-                    f"{item.sample.dtype}, but the first has {tuple(store.shape[1:])} "
-                    f"and {store.dtype}; its author has to mend it"
-                )
-            store[index] = item.sample
+        check_form(index, item.sample, form)
+        if rows is not None:
+            rows[index] = item.sample
         columns.put(index, item.annotations)
         return None
 
     return read
 
 
-def _fits(
-    first: Tensor | None, total: int, device: torch.device, processes: Processes
-) -> bool:
-    if first is None:
-        return True
+def _fits(size: int, device: torch.device, processes: Processes) -> tuple[bool, int]:
+    """Tell whether so many bytes may stay on a device, and how many are free."""
     sharing = processes.local_size if device.type == "cpu" else 1
-    size = first.numel() * first.element_size() * total
-    return size <= _RESIDENT_PART * free_memory(device) / sharing
+    free = free_memory(device)
+    return size <= _RESIDENT_PART * free / sharing, free
 
 
-def _in_order(broken: Mapping[int, str]) -> list[str]:
-    return [broken[index] for index in sorted(broken)]
+def _place(size: int, free: int, resident: bool, device: torch.device) -> str:
+    """Say where samples are, and why."""
+    how = "resident on" if resident else "streamed to"
+    return f"{how} {device}: they need {_gib(size)}, {_gib(free)} were free"
 
 
-def _some(lines: Sequence[str]) -> str:
-    more = f" and {len(lines) - _LISTED} more" if len(lines) > _LISTED else ""
-    return "; ".join(lines[:_LISTED]) + more
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

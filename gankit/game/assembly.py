@@ -67,6 +67,10 @@ class Assembly:
         factory=lambda: {p: Optimizer(use="Adam", options=dict(ADAM)) for p in PLAYERS}
     )
     provenance: Provenance = field(factory=Provenance)
+    # found by the trial: why channels cannot lie last, and whether the discriminator
+    # judges a sample alike whatever others are beside it
+    refuses_channels_last: str = field(default="", init=False)
+    judges_apart: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         if problems := misfits_of(self):

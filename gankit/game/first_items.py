@@ -13,7 +13,7 @@ from gankit.data.facts import Item
 from gankit.errors import BrokenItem, GankitError, told
 from gankit.game.findings import Findings
 
-_ITEMS = 16  # in a trial batch, at most: else as many as in a shard
+_ITEMS = 4  # in a trial batch, at most: else as many as in a shard
 _ROUNDING = 1e-3  # of a range's width, as of half precision
 _LOOKED_AT = 64  # items until one is whole, at most
 

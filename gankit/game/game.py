@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from attrs import frozen
 from torch import Tensor, nn
 
 from gankit.compute.device import Precision
@@ -18,29 +17,11 @@ from gankit.errors import UsageError
 from gankit.game.assembly import Assembly, player_of
 from gankit.game.guard import Guard, Look
 from gankit.game.players import Average, Player
-from gankit.game.ranking import ranking
+from gankit.game.ranking import RANKED, ranking
 from gankit.game.settings import PLAYERS
-from gankit.game.step import Step
+from gankit.game.step import Step, scalar
+from gankit.game.update import Measured, Update, Updated
 from gankit.randomness import generator, seed_global
-
-Updated = Callable[["Update"], None]
-
-
-@frozen(eq=False)
-class Update:
-    """Players have moved, all from one look at the game.
-
-    Attributes:
-        step: steps done before this one.
-        round: number of the round in its step, from 0.
-        players: names of those that have moved.
-        measurements: of this round, scalars still on the device.
-    """
-
-    step: int
-    round: int
-    players: tuple[str, ...]
-    measurements: dict[str, Tensor]
 
 
 class Game:
@@ -87,21 +68,21 @@ class Game:
         else:
             self.rounds += [(self.discriminator,)] * settings.discriminator_updates
             self.rounds.append((self.generator,))
+        self._shares = settings.fakes == "shared"
+        self._judged: list[Step] = []  # of each shard, for who plays for it next
         self.batches = sum(self.discriminator in movers for movers in self.rounds)
         self.shards = feed.shards
         self.state = State(self.trained().values(), self.parts().values())
         self.guard = Guard(self.trained(), self.shards.processes)
 
-    def play(
-        self, index: int, updated: Updated = lambda update: None
-    ) -> dict[str, Tensor]:
+    def play(self, index: int, updated: Updated = lambda update: None) -> Measured:
         """Play one step; return its measurements, scalars still on the device.
 
         Args:
             index: number of the step, from 0.
             updated: called after each round in which players have moved.
         """
-        measurements: dict[str, Tensor] = {}
+        measurements = Measured()
         batches: list[Batch] = []
         number = index * self.batches
         self.guard.begin()
@@ -109,7 +90,7 @@ class Game:
             if not batches or self.discriminator in movers:
                 batches = self.feed.batch(number)
                 number += 1
-            measurements |= self._round(index, turn, movers, batches, updated)
+            measurements.add(self._round(index, turn, movers, batches, updated))
         self.guard.end()
         return measurements
 
@@ -120,7 +101,7 @@ class Game:
         movers: tuple[Player, ...],
         batches: list[Batch],
         updated: Updated,
-    ) -> dict[str, Tensor]:
+    ) -> Measured:
         """Let players move, by the mean of what the shards of a batch say.
 
         All of them move or none: one that moved alone would have answered a move that
@@ -137,6 +118,7 @@ class Game:
                     player.lower_scale()
                     player.skip()
                 put_back()
+                self._judged = []  # their graphs are gone
                 measured, norms, looks = look(scaled=False)
                 whole = self.guard.whole(measured, norms)
             if not whole:
@@ -155,6 +137,7 @@ class Game:
             player.update(norm=norm, steps=index, epochs=self.epochs(index))
         if not move:
             put_back()
+            self._judged = []
             return measured
         updated(Update(index, turn, tuple(p.name for p in movers), measured))
         if self.average is not None and self.generator in movers:
@@ -170,18 +153,21 @@ class Game:
         put_back: Callable[[], None],
         *,
         scaled: bool,
-    ) -> tuple[dict[str, Tensor], dict[Player, Tensor], list[Look]]:
+    ) -> tuple[Measured, dict[Player, Tensor], list[Look]]:
         """Let every shard say where the players should move, and take the mean."""
         mean, looks = Mean(self.shards), list[Look]()
+        before, self._judged = self._judged, []
+        ahead = self._shares and turn == len(self.rounds) - 2
         for shard, batch in zip(self.shards.own, batches, strict=True):
             if looks:
                 put_back()  # every shard starts from the same state
             looks.append(Look(shard, batch))
-            step = self._step(index, turn, shard, batch, movers)
+            step = self._step(index, turn, shard, batch, movers, ahead, before)
             seed_global(self.seed, "global", index, turn, shard)
-            with ExitStack() as frozen:
+            with self.precision.casting_once(), ExitStack() as frozen:
                 for idle in {self.generator, self.discriminator} - set(movers):
-                    frozen.enter_context(idle.frozen())
+                    if not (ahead and idle is self.generator):
+                        frozen.enter_context(idle.frozen())
                 for player in movers:
                     loss = self._objective(player, step, looks[-1])
                     torch.autograd.backward(
@@ -190,23 +176,28 @@ class Game:
                         retain_graph=player is not movers[-1],
                     )
                     step.log(f"loss/{player.name}", loss)
-            if self.discriminator in movers:
-                step.measurements |= ranking(step)
-            measured = step.measurements.items()
-            mean.add(
-                {
-                    "measured": {k: v.float().to(self.device) for k, v in measured},
-                    "gradients": {p.name: p.take_gradient() for p in movers},
-                    "state": self.state.tensors() if self.shards.count > 1 else [],
-                }
-            )
-        whole = mean.take()
-        for player in movers:
-            player.give_gradient(*whole["gradients"][player.name])
+            if ahead:
+                self._judged.append(step)
+            told = {k: v.float().to(self.device) for k, v in step.measurements.items()}
+            measured = Measured(told)
+            if self.discriminator in movers and step.ranked:
+                measured.promise(RANKED, partial(ranking, *step.ranked))
+            if self.shards.count > 1:
+                mean.add(
+                    {
+                        "measured": dict(measured),
+                        "gradients": {p.name: p.take_gradient() for p in movers},
+                        "state": self.state.tensors(),
+                    }
+                )
         if self.shards.count > 1:
+            whole = mean.take()
+            measured = Measured(whole["measured"])
+            for player in movers:
+                player.give_gradient(*whole["gradients"][player.name])
             self.state.put(whole["state"])
         norms = {player: player.norm(scaled=scaled) for player in movers}
-        return whole["measured"], norms, looks
+        return measured, norms, looks
 
     def epochs(self, index: int) -> float:
         """Return how often the data has been passed over before a step."""
@@ -248,6 +239,8 @@ class Game:
         shard: int,
         batch: Batch,
         movers: tuple[Player, ...],
+        ahead: bool,
+        before: list[Step],
     ) -> Step:
         return Step(
             index=index,
@@ -262,12 +255,15 @@ class Game:
             ),
             precision=self.precision,
             generator_moves=self.generator in movers,
+            joins=self.assembly.judges_apart and self.discriminator in movers,
+            makes_ahead=ahead,
+            before=before[shard - self.shards.own.start] if before else None,
         )
 
     def _objective(self, player: Player, step: Step, look: Look) -> Tensor:
         """Add up what a player minimises: its side of the loss, and its penalties."""
         value = getattr(self.loss, player.name)(step)
-        loss = _scalar(self.loss, value, step)
+        loss = scalar(self.loss, value, step)
         if not loss.requires_grad and player.learning():
             raise UsageError(
                 f"the loss {type(self.loss).__name__} gave the {player.name} a number "
@@ -277,21 +273,8 @@ class Game:
         look.term(player.name, f"loss {type(self.loss).__name__}", loss)
         for penalty in self.penalties:
             if player_of(penalty) == player.name and step.index % penalty.every == 0:
-                value = _scalar(penalty, penalty(step), step)
+                value = scalar(penalty, penalty(step), step)
                 step.log(f"penalty/{type(penalty).__name__}", value)
                 look.term(player.name, f"penalty {type(penalty).__name__}", value)
                 loss = loss + penalty.weight * penalty.every * value
         return loss
-
-
-def _scalar(part: object, value: Any, step: Step) -> Tensor:
-    """Return what a loss or penalty gave, if it can be added up."""
-    if isinstance(value, Tensor) and value.ndim == 0:
-        return value
-    given = repr(value)
-    if isinstance(value, Tensor):
-        given = f"a tensor of shape {tuple(value.shape)}"
-    raise UsageError(
-        f"{type(part).__name__} gave {given} in step {step.index + 1:,}, not a scalar "
-        "tensor; reduce it, as with .mean()"
-    )

@@ -6,6 +6,7 @@ for each round, and only searches for the origin when one of them is not finite.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,11 @@ class Guard:
     ) -> bool:
         """Tell whether losses and gradients are finite: the same in every process."""
         losses = [measured[f"loss/{player.name}"] for player in norms]
-        finite = torch.stack([*losses, *norms.values()]).isfinite().tolist()
+        told = [*losses, *norms.values()]
+        if told[0].device.type == "cpu":
+            finite = [math.isfinite(value.item()) for value in told]
+        else:  # one transfer
+            finite = torch.stack(told).isfinite().tolist()
         if all(finite):
             return True
         # a norm can overflow where no gradient does

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from gankit.compute.memory import lay_out
 from gankit.compute.shards import State
 from gankit.contracts import (
     UNBOUNDED,
@@ -24,6 +25,7 @@ from gankit.data.annotations import Classes
 from gankit.data.facts import Facts, told_apart_by
 from gankit.errors import listed
 from gankit.game import noise as noises
+from gankit.game.apart import judges_apart
 from gankit.game.forms import malformed
 from gankit.game.places import places, watching_misfits
 from gankit.game.settings import Train, contradictions
@@ -59,7 +61,24 @@ def misfits_of(assembly: Assembly) -> list[str]:
             a.generator, a.discriminator, shapes, a.dataset.facts
         )
     put_back()
-    return problems or problems_of_play(a)
+    return problems or _play(assembly, a)
+
+
+def _play(assembly: Assembly, twin: Assembly) -> list[str]:
+    """Try to play where images have their channels last, and else as they were."""
+    networks = (twin.generator, twin.discriminator)
+    lay_out(networks, "channels-last")
+    problems = problems_of_play(twin)
+    if not problems and twin.discriminator is not assembly.discriminator:
+        shapes = shapes_of(twin.dataset.facts, twin.noise, twin.conditioner)
+        apart = judges_apart(twin.discriminator, shapes)
+        object.__setattr__(assembly, "judges_apart", apart)
+    if not problems or not any(p.ndim == 4 for n in networks for p in n.parameters()):
+        return problems
+    plain = problems_of_play(_twin(assembly))
+    if not plain:  # code that counts on an order, as .view() does
+        object.__setattr__(assembly, "refuses_channels_last", problems[0])
+    return plain
 
 
 def _twin(assembly: Assembly) -> Assembly:

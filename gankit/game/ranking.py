@@ -7,13 +7,11 @@ import math
 import torch
 from torch import Tensor
 
-from gankit.game.step import Step
-
-AUC, CLEARANCE, REAL_SIGN = "AUC", "clearance", "real sign"
+RANKED = AUC, CLEARANCE, REAL_SIGN = "AUC", "clearance", "real sign"
 
 
-def ranking(step: Step) -> dict[str, Tensor]:
-    """Measure how well the logits that were looked at tell real from fake.
+def ranking(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
+    """Measure how well logits, (B, …) each, tell real from fake.
 
     - The share of pairs of a real and a generated sample whose real one has the higher
       logit, equal ones counted half: the area under the ROC curve (Hanley & McNeil
@@ -28,13 +26,13 @@ def ranking(step: Step) -> dict[str, Tensor]:
     The first two mean the same for every loss, where the sigmoid of a logit is a
     probability for some alone. Of several logits a sample, their mean is ranked.
     """
-    if step.ranked is None:
-        return {}
-    real, fake = (logits.reshape(len(logits), -1).mean(1) for logits in step.ranked)
+    real, fake = (
+        logits.reshape(len(logits), -1).mean(1) for logits in (real_logits, fake_logits)
+    )
     ranked = (real[:, None] - fake).sign()  # (B, B)
     broken = (real.sum() + fake.sum()).isnan()  # NaN has no sign, but is no tie either
     return {
         AUC: torch.where(broken, math.nan, (ranked.mean() + 1) / 2),
         CLEARANCE: (real.min() - fake.max()) / (real.mean() - fake.mean()).abs(),
-        REAL_SIGN: step.ranked[0].sign().mean(),
+        REAL_SIGN: real_logits.sign().mean(),
     }

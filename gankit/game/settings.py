@@ -30,8 +30,13 @@ class Train:
         shards: logical shards of a batch in exact mode, a power of two.
         order: discriminator first, then generator; or both at once from one pass.
         discriminator_updates: k, the discriminator's updates in one step.
+        fakes: samples of the generator's update: fresh, as in algorithm 1 of Goodfellow
+            et al. 2014; or those that the discriminator has just judged, shared, which
+            spares the generator a pass.
         ema: half-life of the generator's moving average, in samples; 0 for none.
         data: keep the data on the device, stream it, or decide by its size.
+        memory_format: how weights of two-dimensional convolutions lie in memory; auto
+            is channels-last where that is faster, and the parts can take it.
         workers: processes that read streamed data; 0 reads in the training process.
         log_every: steps between two lines of metrics.
         sample_every: steps between two sample grids; 0 for none.
@@ -53,8 +58,10 @@ class Train:
     shards: Count = 4
     order: Literal["alternating", "simultaneous"] = "alternating"
     discriminator_updates: Count = 1
+    fakes: Literal["fresh", "shared"] = "fresh"
     ema: Whole = 0
     data: Literal["auto", "resident", "streamed"] = "auto"
+    memory_format: Literal["auto", "contiguous", "channels-last"] = "auto"
     workers: Whole = 2
     log_every: Count = 50
     sample_every: Whole = 500

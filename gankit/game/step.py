@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
-from attrs import frozen
 from torch import Tensor, nn
 
 from gankit.errors import UsageError
+from gankit.game.given import Judged, Made, floats, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,22 +17,6 @@ if TYPE_CHECKING:
     from gankit.compute.device import Precision
     from gankit.contracts import Augmentation, Conditioner
     from gankit.data.feed import Batch
-
-
-@frozen(eq=False)
-class Made:
-    """What a generator gave: float32 samples, (B, *sample), and extras by name."""
-
-    samples: Tensor
-    extras: Mapping[str, Tensor]
-
-
-@frozen(eq=False)
-class Judged:
-    """What a discriminator gave: float32 logits, (B,) or (B, …), and extras by name."""
-
-    logits: Tensor
-    extras: Mapping[str, Tensor]
 
 
 class Step:
@@ -66,6 +49,9 @@ class Step:
         rng: Callable[[str], torch.Generator],
         precision: Precision,
         generator_moves: bool,
+        joins: bool = False,
+        makes_ahead: bool = False,
+        before: Step | None = None,
     ) -> None:
         self.index = index
         self.size = batch.size
@@ -79,6 +65,9 @@ class Step:
         self._rng = rng
         self._precision = precision
         self._generator_moves = generator_moves
+        self._joins = joins
+        self._makes_ahead = makes_ahead
+        self._before = before
         self._judged = self._drawn = 0
         self._ranked: tuple[Tensor, Tensor] | None = None
 
@@ -98,6 +87,9 @@ class Step:
     @cached_property
     def condition(self) -> Tensor | None:
         """The conditions of the real samples, (B, c); None without a conditioner."""
+        if self._before is not None:  # what its samples were made for
+            told = self._before.condition
+            return None if told is None else told.detach()
         return self._vectors(self._batch.tokens)
 
     @cached_property
@@ -119,24 +111,48 @@ class Step:
     @cached_property
     def noise(self) -> Tensor:
         """The generator's input, (B, n)."""
+        if self._before is not None:
+            return self._before.noise
         return self._draw_noise(self.size, self._rng("noise"))
 
     @cached_property
     def made(self) -> Made:
         """What the generator makes of ``noise`` and ``condition``."""
+        if self._before is not None:
+            return self._before.ahead
+        if self._makes_ahead:
+            extras = {k: extra.detach() for k, extra in self.ahead.extras.items()}
+            return Made(self.ahead.samples.detach(), extras)
         noise, condition = self.noise, self.condition  # which keeps its graph for D
         with torch.set_grad_enabled(self._generator_moves):
             return self.make(noise, condition)
 
     @cached_property
+    def ahead(self) -> Made:
+        """The same with the generator's gradient, for a round in which it moves."""
+        return self.make(self.noise, self.condition)
+
+    @cached_property
     def real_judged(self) -> Judged:
         """What the discriminator makes of ``real`` and ``condition``."""
-        return self.judge(self.real, self.condition)
+        return self._both[0] if self._joins else self.judge(self.real, self.condition)
 
     @cached_property
     def fake_judged(self) -> Judged:
         """What the discriminator makes of ``fake`` and ``condition``."""
-        return self.judge(self.fake, self.condition)
+        return self._both[1] if self._joins else self.judge(self.fake, self.condition)
+
+    @cached_property
+    def _both(self) -> list[Judged]:
+        """Both, in one pass of a discriminator that judges each sample by itself."""
+        samples = torch.cat([self._augmented(self.real), self._augmented(self.fake)])
+        told = self.condition
+        judged = self._seen(samples, None if told is None else torch.cat([told, told]))
+        halves = slice(self.size), slice(self.size, None)
+        return [
+            Judged(judged.logits[half], {k: e[half] for k, e in judged.extras.items()})
+            for half in halves
+        ]
 
     @property
     def fake(self) -> Tensor:
@@ -173,7 +189,7 @@ class Step:
             condition = condition.detach()
         with self._precision.autocast():
             samples, extras = unpacked(self._generator(noise, condition))
-            return Made(samples.float(), _floats(extras))
+            return Made(samples.float(), floats(extras))
 
     def generate(self, noise: Tensor, condition: Tensor | None) -> Tensor:
         """Generate samples alone, (B, *sample), as :meth:`make`."""
@@ -190,12 +206,20 @@ class Step:
             inputs: what a discriminator takes by keyword besides, as the code of a
                 sample.
         """
+        return self._seen(self._augmented(samples), condition, **inputs)
+
+    def _augmented(self, samples: Tensor) -> Tensor:
         for augmentation in self._augmentations:
             self._judged += 1
             samples = augmentation(samples, self._rng(f"augment {self._judged}"))
+        return samples
+
+    def _seen(
+        self, samples: Tensor, condition: Tensor | None, **inputs: Tensor
+    ) -> Judged:
         with self._precision.autocast():
             logits, extras = unpacked(self._discriminator(samples, condition, **inputs))
-            return Judged(logits.float(), _floats(extras))
+            return Judged(logits.float(), floats(extras))
 
     def discriminate(self, samples: Tensor, condition: Tensor | None) -> Tensor:
         """Judge samples: the logits alone, as :meth:`judge`."""
@@ -240,12 +264,14 @@ class Step:
         return vectors.view_as(vectors)  # never a parameter itself, see `generate`
 
 
-def unpacked(given: Any) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """Take apart what a network gives: its tensor, and its extras if there are any."""
-    tensor, extras = given if isinstance(given, tuple) else (given, {})
-    return tensor, extras
-
-
-def _floats(extras: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Leave the precision of the networks' passes."""
-    return {k: t.float() if t.is_floating_point() else t for k, t in extras.items()}
+def scalar(part: object, value: Any, step: Step) -> Tensor:
+    """Return what a loss or penalty gave, if it can be added up."""
+    if isinstance(value, Tensor) and value.ndim == 0:
+        return value
+    given = repr(value)
+    if isinstance(value, Tensor):
+        given = f"a tensor of shape {tuple(value.shape)}"
+    raise UsageError(
+        f"{type(part).__name__} gave {given} in step {step.index + 1:,}, not a scalar "
+        "tensor; reduce it, as with .mean()"
+    )

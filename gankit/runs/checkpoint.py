@@ -48,6 +48,7 @@ class Checkpoint:
     parts: dict[str, Origin]  # by their place in the recipe
     versions: dict[str, str]  # of gankit and torch
     threads: int  # that have computed, in each process
+    memory_format: str  # of the networks' weights
 
     def weights(self, device: torch.device) -> dict[str, dict[str, Tensor]]:
         """Read the weights: name of the network → its state.
@@ -107,6 +108,7 @@ def save(
     facts: Facts,
     conditions: tuple[Any, ...],
     parts: Mapping[str, Origin],
+    memory_format: str,
 ) -> Path:
     """Write one checkpoint under ``folder``; it is there whole or not at all.
 
@@ -120,6 +122,7 @@ def save(
         facts: what the data set knows.
         conditions: of the run's own grids, texts or values of items.
         parts: where the part of each place in the recipe is from.
+        memory_format: of the networks' weights, by its name in a recipe.
 
     Raises:
         RunError: it cannot be written; older ones are untouched.
@@ -146,6 +149,7 @@ def save(
             "step": step,
             "versions": {"gankit": core_version(), "torch": torch.__version__},
             "threads": torch.get_num_threads(),
+            "memory_format": memory_format,
             "parts": {place: asdict(origin) for place, origin in parts.items()},
             "facts": written(facts),
             "files": {name: _digest(aside / name) for name in FILES},
@@ -214,6 +218,7 @@ def read(path: Path) -> Checkpoint:
             parts={k: Origin(**origin) for k, origin in manifest["parts"].items()},
             versions=manifest["versions"],
             threads=int(manifest["threads"]),
+            memory_format=str(manifest["memory_format"]),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
@@ -271,16 +276,6 @@ def _unfit(state: Any, file: Path | BytesIO) -> list[str]:
         return torch.serialization.get_unsafe_globals_in_checkpoint(file)
     except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:
         return [str(error)]
-
-
-def fingerprint(networks: dict[str, nn.Module]) -> str:
-    """Return a digest of all weights and buffers."""
-    digest = hashlib.sha256()
-    for network in networks.values():
-        for tensor in network.state_dict().values():
-            plain = tensor.detach().cpu().contiguous().view(-1)
-            digest.update(plain.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from attrs import frozen
 from torch import Tensor
@@ -16,7 +17,7 @@ class Report:
     """
 
     step: int  # steps done, from 1
-    measurements: dict[str, Tensor]
+    measurements: Mapping[str, Tensor]
 
     def values(self) -> dict[str, float]:
         """Return the measurements as numbers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,16 @@ def load_weights(network: nn.Module, weights: dict[str, Tensor], path: Path) -> 
         lines = [f"the checkpoint {str(path)!r} is of another network:", *other]
         raise RunError("\n  - ".join(lines))
     network.load_state_dict(weights)
+
+
+def fingerprint(networks: dict[str, nn.Module]) -> str:
+    """Return a digest of all weights and buffers."""
+    digest = hashlib.sha256()
+    for network in networks.values():
+        for tensor in network.state_dict().values():
+            plain = tensor.detach().cpu().contiguous().view(-1)
+            digest.update(plain.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _mismatches(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import suppress
 from inspect import GEN_RUNNING, getgeneratorstate
 from pathlib import Path
@@ -16,13 +16,13 @@ from gankit.compute.processes import ALONE, Processes
 from gankit.data.items import Data
 from gankit.errors import DivergedError, RunError, UsageError
 from gankit.game.assembly import Assembly
-from gankit.game.game import Game, Update
+from gankit.game.game import Game
 from gankit.game.guard import PATIENCE
+from gankit.game.update import Update
 from gankit.plugins.hooks import Hooks
 from gankit.runs import checkpoint
-from gankit.runs.checkpoint import Checkpoint
 from gankit.runs.report import Report, RunWarning
-from gankit.runs.restoring import restore
+from gankit.runs.restoring import fingerprint, restore
 from gankit.runs.sampling import Sampler
 
 _ADVICE = (
@@ -49,7 +49,9 @@ class Run:
         total: steps to do, all in all.
         processes: those that share the run.
         stopping: why the run stops early, or "".
+        memory_format: of the networks' weights.
         notes: what the user is to be told before the first step.
+        choices: what was chosen for speed, a line each.
         measured: what hooks have measured last, and at which step: (step, value).
     """
 
@@ -63,7 +65,9 @@ class Run:
     step: int = 0
     processes: Processes = ALONE
     stopping: str = ""
+    memory_format: str = "contiguous"
     notes: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
     measured: dict[str, tuple[int, float]] = field(factory=dict)
     started: float = field(factory=time.monotonic)
     report: Report | None = None  # of the last step
@@ -145,9 +149,10 @@ class Run:
             facts=self.data.facts,
             conditions=self.sampler.conditions,
             parts=self.assembly.provenance.parts,
+            memory_format=self.memory_format,
         )
 
-    def restore(self, saved: Checkpoint) -> None:
+    def restore(self, saved: checkpoint.Checkpoint) -> None:
         """Go on from a checkpoint.
 
         Raises:
@@ -161,7 +166,7 @@ class Run:
             parts=self.assembly.provenance.parts,
         )
         for player in (self.game.generator, self.game.discriminator):
-            player.apply_options()
+            player.take_up()
         self.step = saved.step
         self._warned, self.measured = set(said["warned"]), said["measured"]
         self._pending = kept
@@ -205,6 +210,7 @@ class Run:
 
     def _play(self) -> Generator[Report, None, None]:
         try:
+            self.game.feed.begin(self.step * self.game.batches)
             self.hooks.call("gankit_before_run", run=self)
             while self.step < self.total and not self._asked_to_stop():
                 try:
@@ -228,7 +234,7 @@ class Run:
     def _updated(self, update: Update) -> None:
         self.hooks.call("gankit_after_update", run=self, update=update)
 
-    def _observe(self, measurements: dict[str, Tensor]) -> Report:
+    def _observe(self, measurements: Mapping[str, Tensor]) -> Report:
         """Count a step that has been played, and let everybody look at it."""
         self.step += 1
         guard = self.game.guard
@@ -267,7 +273,7 @@ class Run:
             "if it happens again the run stops",
         )
 
-    def _last_good(self) -> Checkpoint | None:
+    def _last_good(self) -> checkpoint.Checkpoint | None:
         if self.folder is None:
             return None
         try:
@@ -286,7 +292,7 @@ class Run:
         """Say which process has other weights than the first, or ""."""
         if self.processes.size == 1:
             return ""
-        said = self.processes.gather(checkpoint.fingerprint(self.game.networks()))
+        said = self.processes.gather(fingerprint(self.game.networks()))
         other = next((rank for rank, own in enumerate(said) if own != said[0]), None)
         if other is None:
             return ""

@@ -14,7 +14,7 @@ from gankit.contracts import UNBOUNDED, Conditioner, NoiseSource
 from gankit.data.columns import as_read
 from gankit.data.facts import Facts
 from gankit.errors import UsageError
-from gankit.game.step import unpacked
+from gankit.game.given import unpacked
 from gankit.randomness import generator as counted
 from gankit.randomness import global_stream, seed_global
 from gankit.runs.pictures import Samples
@@ -176,7 +176,8 @@ class Sampler:
         finally:
             for module in self._changing:
                 module.training = True
-        return made.detach().float().cpu()  # it may be a view of a weight
+        # it may be a view of a weight, and have its channels last
+        return made.detach().float().cpu().contiguous()
 
     def _changed_by_a_pass(
         self, noise: Tensor, tokens: Tensor | None

@@ -35,6 +35,9 @@ class Entry:
 class PictureFolder:
     """Pictures of a folder, decoded when asked for; each fits ``look``.
 
+    Whether a file is a picture is seen from its first bytes; whether all of it can be
+    decoded, when it is.
+
     With ``look.side`` above ``size``, or with ``mirror``, it has a ``transform`` to
     random views of ``size`` pixels. ``skipped`` says what was left out and why, one
     line each, beginning with ``skipped`` as given.
@@ -80,13 +83,17 @@ class PictureFolder:
 
     def __getitem__(self, index: int) -> Item:
         sample = self._look.read(self._root / self._entries[index].image)
+        return Item(sample, **self.annotations(index))
+
+    def annotations(self, index: int) -> dict[str, Any]:
+        """Return the class and captions of a picture without reading it."""
         entry = self._entries[index]
         known: dict[str, Any] = {}
         if entry.label is not None:
             known["label"] = self._indices[entry.label]
         if "captions" in self.facts.annotations:
             known["captions"] = entry.captions
-        return Item(sample, **known)
+        return known
 
 
 def stored_side(size: int, load_size: int | None) -> int:
@@ -127,12 +134,12 @@ def find_files(root: Path | str) -> tuple[Path, list[str], list[str]]:
             skipped.append(f"{_below(folder, root)}: a link to a folder read already")
             continue
         seen.add(place)
+        below = "" if folder == root else f"{_below(folder, root)}/"
         for entry in _visible(folder, root, skipped):
-            path = Path(entry.path)
             if not _is_folder(entry):
-                files.append(_below(path, root))
+                files.append(below + entry.name)
             else:
-                (links if entry.is_symlink() else real).append(path)
+                (links if entry.is_symlink() else real).append(Path(entry.path))
     return root, sorted(files), skipped
 
 
@@ -233,8 +240,8 @@ def _below(path: Path, root: Path) -> str:
 
 
 def _readable(root: Path, entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
-    """Part the entries whose header can be read from those that cannot."""
-    reasons = faults([root / entry.image for entry in entries])
+    """Part the entries that begin as pictures do from those that do not."""
+    reasons = faults([f"{root}/{entry.image}" for entry in entries])
     pairs = list(zip(entries, reasons, strict=True))
     kept = [entry for entry, reason in pairs if reason is None]
     return kept, [f"{entry.image}: {reason}" for entry, reason in pairs if reason]

@@ -56,15 +56,19 @@ class Gaussians:
             self.std = std or 0.05
         self._labels = torch.arange(samples) % len(self.centres)
         noise = _standard_normal(samples, seed)
-        self._samples = self.centres[self._labels] + self.std * noise
+        self.all_samples = self.centres[self._labels] + self.std * noise
         names = tuple(f"mode {number}" for number in range(len(self.centres)))
         self.facts = Facts((2,), sample_range=UNBOUNDED, label=Classes(names))
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self.all_samples)
 
     def __getitem__(self, index: int) -> Item:
-        return Item(self._samples[index], label=int(self._labels[index]))
+        return Item(self.all_samples[index], **self.annotations(index))
+
+    def annotations(self, index: int) -> dict[str, int]:
+        """Return the mode that a sample is of."""
+        return {"label": int(self._labels[index])}
 
 
 def _ring(modes: int, radius: float) -> Tensor:

@@ -28,7 +28,7 @@ class StoredImages:
     def __init__(
         self, samples: Tensor, labels: Sequence[int], classes: Sequence[str]
     ) -> None:
-        self._samples = samples
+        self.all_samples = samples
         self._labels = list(labels)
         self.facts = Facts(samples.shape[1:], label=Classes(classes))
 
@@ -36,7 +36,11 @@ class StoredImages:
         return len(self._labels)
 
     def __getitem__(self, index: int) -> Item:
-        return Item(self._samples[index], label=self._labels[index])
+        return Item(self.all_samples[index], **self.annotations(index))
+
+    def annotations(self, index: int) -> dict[str, int]:
+        """Return the label of a picture."""
+        return {"label": self._labels[index]}
 
 
 def stored_images(

@@ -18,5 +18,8 @@ def cross_entropy(step: Step, scale: float, label_smoothing: float) -> Tensor:
     In logits l, −log D = softplus(−l) and −log(1 − D) = softplus(l) = softplus(−l) + l,
     so that a share s of the one instead of the other adds s·l.
     """
-    real = softplus(-step.real_logits) + label_smoothing * step.real_logits
-    return scale * (real.mean() + softplus(step.fake_logits).mean())
+    real = softplus(-step.real_logits)
+    if label_smoothing:
+        real = real + label_smoothing * step.real_logits
+    both = real.mean() + softplus(step.fake_logits).mean()
+    return both if scale == 1.0 else scale * both
