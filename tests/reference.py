@@ -224,8 +224,8 @@ class Optimiser:
         self.now = dict(self.options)
         for name, (unit, schedule) in self.schedules.items():
             self.now[name] = schedule(self.options[name], time[unit])
-        norms = torch.stack([torch.linalg.vector_norm(g) for g in gradient])
-        norm = torch.linalg.vector_norm(norms)
+        squares = (torch.dot(g.flatten(), g.flatten()).item() for g in gradient)
+        norm = torch.tensor(sum(squares) ** 0.5)
         shrink = (self.clip / (norm + 1e-6)).clamp(max=1) if self.clip else 1
         for i, (w, g) in enumerate(zip(weights, gradient, strict=True)):
             self.rule(w, g * shrink, self.state.setdefault(i, {}), **self.now)

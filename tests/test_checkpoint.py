@@ -447,6 +447,7 @@ def _saved(folder: Path, contents: Any, **hooks: Any) -> Path:
         facts=run.data.facts,
         conditions=(),
         parts={},
+        memory_format="contiguous",
     )
 
 

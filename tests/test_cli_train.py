@@ -46,7 +46,8 @@ def test_training_says_where_the_run_is_and_what_to_do_next(
         "done: 1 steps; pictures in runs/tiny-1/samples; "
         "more with `gankit sample runs/tiny-1`\n"
     )
-    assert "tiny: 1 steps on 40 items, resident on cpu" in captured.err
+    assert "tiny: 1 steps on 40 items; run folder" in captured.err
+    assert "data: resident on cpu: samples take" in captured.err
     assert "step 1 of 1" in captured.err
     assert run(["train", recipe, "train.steps=1"]) == 0
     assert Path("runs/tiny-2/recipe.toml").is_file()

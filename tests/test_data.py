@@ -17,9 +17,10 @@ from gankit.compute.processes import ALONE, Processes
 from gankit.compute.shards import Shards
 from gankit.contracts import UNBOUNDED, Shapes
 from gankit.data.facts import Facts, Item
-from gankit.data.feed import Feed, _Readable
+from gankit.data.feed import Feed
 from gankit.data.items import Data
 from gankit.data.reading import read_data
+from gankit.data.samples import Readable
 from gankit.errors import BrokenItem, DataError
 
 CPU = torch.device("cpu")
@@ -171,10 +172,10 @@ class _Annotated(Numbers):
 
 
 def test_a_streamed_set_with_annotations_is_not_read_beforehand() -> None:
-    """Labels come from the annotations alone."""
+    """Labels come from the annotations alone; one sample tells the form of all."""
     dataset = _Annotated()
     data = read_data(dataset, device=CPU, mode="streamed")
-    assert dataset.reads == 0
+    assert dataset.reads == 1
     assert data.annotations["label"].tolist() == [i % 3 for i in range(12)]
 
 
@@ -227,10 +228,11 @@ def test_a_spawned_worker_finds_a_local_plugins_data_set(tmp_path: Path) -> None
     path = tmp_path / "local_data_set.py"
     path.write_text(_PLUGIN)
     module = import_file(path)
-    readable = _Readable(module.Local(), torch.arange(4), (path,))
+    form = (1,), torch.float32
+    readable = Readable(module.Local(), torch.arange(4), form, (path,))
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        sample, place = pool.apply(readable.__getitem__, (3,))
-    assert (sample.tolist(), place) == ([0.75], 3)
+        sample, place, reason = pool.apply(readable.__getitem__, (3,))
+    assert (sample.tolist(), place, reason) == ([0.75], 3, "")
 
 
 def test_a_generator_is_shown_items_from_all_over_the_data() -> None:

@@ -600,7 +600,7 @@ def test_a_loss_that_is_no_scalar_is_refused() -> None:
         def generator(self, step: Any) -> Tensor:
             return softplus(-step.fake_logits).mean()
 
-    with pytest.raises(ValueError, match=r"Unreduced.*\(8,\).*mean"):
+    with pytest.raises(ValueError, match=r"Unreduced.*\(4,\).*mean"):
         make_run(loss=Unreduced())
 
 

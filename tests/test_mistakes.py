@@ -213,7 +213,7 @@ MISTAKES: dict[str, Case] = {
     "loss: not reduced": (
         "loss",
         _loss(discriminator="return softplus(-step.real_logits)"),
-        r"loss Odd\.discriminator gave a tensor of shape \(8,\), not a scalar; reduce",
+        r"loss Odd\.discriminator gave a tensor of shape \(4,\), not a scalar; reduce",
     ),
     "loss: a whole number": (
         "loss",
@@ -304,7 +304,7 @@ MISTAKES: dict[str, Case] = {
         _loss(
             generator="step.log('x', step.fake_logits); return -step.fake_logits.mean()"
         ),
-        r"the measurement 'x' has the shape \(8,\), and is no scalar; reduce it",
+        r"the measurement 'x' has the shape \(4,\), and is no scalar; reduce it",
     ),
     "loss: a constructor that raises": (
         "loss",
@@ -366,7 +366,7 @@ MISTAKES: dict[str, Case] = {
     "penalty: not reduced": (
         "penalty",
         _penalty(body="return step.real_logits ** 2"),
-        r"penalties\.0 Odd gave a tensor of shape \(8,\), not a scalar",
+        r"penalties\.0 Odd gave a tensor of shape \(4,\), not a scalar",
     ),
     "penalty: of a third player": (
         "penalty",
@@ -564,7 +564,7 @@ MISTAKES: dict[str, Case] = {
     "conditioner: another size than it says": (
         "conditioner",
         _conditioner(body="return torch.eye(4)[tokens][:, :3]"),
-        r"conditioner Odd\.forward gave torch\.float32 of the shape \(8, 3\)",
+        r"conditioner Odd\.forward gave torch\.float32 of the shape \(4, 3\)",
     ),
     "conditioner: texts that it cannot read": (
         "conditioner",
@@ -625,7 +625,7 @@ MISTAKES: dict[str, Case] = {
     "noise: another shape": (
         "noise",
         _noise(body="return torch.randn(count, 3, generator=rng)"),
-        r"noise Odd gave torch\.float32 of the shape \(8, 3\); .* \(8, 2\)",
+        r"noise Odd gave torch\.float32 of the shape \(4, 3\); .* \(4, 2\)",
     ),
     "noise: no return": (
         "noise",
@@ -635,7 +635,7 @@ MISTAKES: dict[str, Case] = {
     "noise: numbers of its own": (
         "noise",
         _noise(body="return torch.randn(count)"),
-        r"noise Odd gave torch\.float32 of the shape \(8,\)",
+        r"noise Odd gave torch\.float32 of the shape \(4,\)",
     ),
 }
 

@@ -142,12 +142,13 @@ def test_a_recipe_plays_its_real_data_within_its_memory(
         *("train", case.recipe, *how, "train.steps=2"),
         *("train.data=resident", "--processes", str(first), "--out", str(out)),
     )
-    assert f"on {case.items:,} items, resident on cpu" in begun.said
+    assert f"on {case.items:,} items; run folder" in begun.said
+    assert "data: resident on cpu: samples take" in begun.said
     resumed = _gankit(
         *("resume", str(out), "train.steps=3", "train.data=streamed"),
         *("--processes", str(then)),
     )
-    assert f"on {case.items:,} items, streamed to cpu" in resumed.said
+    assert "data: streamed to cpu: samples take" in resumed.said
     drawn = _gankit(
         *("sample", str(out), "-n", "4", *case.asked, "-o", str(tmp_path / "four.png"))
     )

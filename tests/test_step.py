@@ -62,9 +62,10 @@ def _step(calls: Counter[str], turn: int = 0) -> Step:
         discriminator=Counted(Sums(), calls, "discriminator"),
         conditioner=Plain(),
     )
+    object.__setattr__(run.assembly, "judges_apart", False)
     calls.clear()  # the assembly's own trial
     movers = run.game.rounds[turn]
-    return run.game._step(0, turn, 0, *run.game.feed.batch(0), movers)
+    return run.game._step(0, turn, 0, *run.game.feed.batch(0), movers, False, [])
 
 
 def test_nothing_is_computed_unless_it_is_asked_for() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import click
 
@@ -26,14 +27,21 @@ _PACKAGES = (
 
 
 @click.command()
+@click.argument("source", required=False, metavar="[RUN|RECIPE]")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
 @plugin_options
 @click.pass_obj
-def doctor(context: Context, as_json: bool) -> int:
+def doctor(
+    context: Context, source: str | None, overrides: tuple[str, ...], as_json: bool
+) -> int:
     """Check this installation: versions, devices, plugins, and that every part imports.
 
-    Exits with 1 when something is wrong.
+    With a run or a recipe, say instead how it would compute here, and why. Exits with 1
+    when something is wrong.
     """
+    if source is not None:
+        return _explain(context, source, overrides, as_json=as_json)
     from gankit.compute.device import available_devices, resolve_device
     from gankit.compute.memory import free_memory
 
@@ -74,6 +82,44 @@ def doctor(context: Context, as_json: bool) -> int:
         click.echo(f"problem: {problem}")
     click.echo("nothing is wrong" if not problems else f"{len(problems)} problems")
     return 1 if problems else 0
+
+
+def _explain(
+    context: Context, source: str, overrides: tuple[str, ...], *, as_json: bool
+) -> int:
+    """Say what a run or a recipe would choose for speed, a line each."""
+    from gankit.compute.device import resolve_device
+    from gankit.data.reading import placed
+    from gankit.recipe.building import assemble
+    from gankit.recipe.recipe import read_recipe
+    from gankit.runs.choices import choices, choose_memory_format
+    from gankit.runs.folder import recipe_file
+    from gankit.runs.restoring import reopen
+
+    folder = Path(source)
+    is_run = folder.is_dir()
+    recipe = read_recipe(
+        recipe_file(folder) if is_run else source,
+        overrides,
+        plugins=context.files,
+        disable=context.disable,
+    )
+    assembly = assemble(recipe)
+    device = resolve_device(assembly.train.device)
+    saved = reopen(folder / "checkpoints")[0] if is_run else None
+    lines = choices(
+        assembly,
+        device,
+        choose_memory_format(assembly, device, saved),
+        placed(assembly.dataset, device, assembly.train.data),
+    )
+    if device.type == "cpu":
+        lines = (*lines, f"threads: {_cores()}")
+    if as_json:
+        click.echo(json.dumps(dict(line.split(": ", 1) for line in lines), indent=1))
+    else:
+        click.echo("\n".join(lines))
+    return 0
 
 
 def _cores() -> str:

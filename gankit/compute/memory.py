@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 # of mallopt in glibc's malloc.h
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
@@ -71,3 +71,22 @@ def lay_out(networks: Iterable[nn.Module], memory_format: str) -> None:
                 tensor.data = tensor.data.contiguous(
                     memory_format=_FORMATS[memory_format]
                 )
+
+
+def flat(tensor: Tensor) -> Tensor:
+    """Return the numbers of a tensor in a row, in the order in which they lie."""
+    if tensor.is_contiguous():
+        return tensor.view(-1)
+    if tensor.ndim == 4:  # with its channels last, as a rule
+        tensor = tensor.permute(0, 2, 3, 1)
+    return tensor.reshape(-1)
+
+
+def laid_out_as(weight: Tensor, tensor: Tensor) -> Tensor:
+    """Return a tensor with the strides of a weight of its shape.
+
+    A fused optimiser walks through both as they lie in memory, and looks at no strides.
+    """
+    if tensor.shape != weight.shape or tensor.stride() == weight.stride():
+        return tensor
+    return torch.empty_like(weight).copy_(tensor)

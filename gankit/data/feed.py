@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,13 +14,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from gankit.compute.shards import Shards
-from gankit.contracts import Dataset
 from gankit.data.columns import annotation_at
 from gankit.data.items import Data
-from gankit.data.samples import Form, Read, Reader, collated
+from gankit.data.order import Order
+from gankit.data.samples import Read, Readable, collated, undisturbed
 from gankit.data.store import Store
 from gankit.errors import DataError
-from gankit.plugins.importing import import_file
 from gankit.randomness import generator
 
 
@@ -77,7 +72,7 @@ class Feed:
         self.seed = seed
         self._workers = workers
         self._plugin_files = plugin_files
-        self._order = _Order(len(data), self.batch_size, seed, shards.own_samples)
+        self._order = Order(len(data), self.batch_size, seed, shards.own_samples)
         self._stream: Iterator[Read] | None = None
         self._asked: deque[Tensor] = deque()  # of the stream, what was not given yet
         self._next = 0
@@ -151,63 +146,19 @@ class Feed:
 
     def _start(self, number: int) -> None:
         self.close()
-        with _undisturbed():
+        with undisturbed():
             self._stream = iter(self._loader(number))
         self._next = number
 
     def _loader(self, start: int) -> DataLoader[Read]:
         data = self.data
         return DataLoader(
-            _Readable(data.dataset, data.indices, data.form, self._plugin_files),  # type: ignore[arg-type] # map-style by duck type
+            Readable(data.dataset, data.indices, data.form, self._plugin_files),  # type: ignore[arg-type] # map-style by duck type
             batch_sampler=_Lacking(self._order, start, data.store, self._asked),
             num_workers=self._workers,
             collate_fn=collated,
             pin_memory=data.device.type == "cuda",
         )
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep torch from raising, when a worker dies, in whatever is going on then.
-
-    Its handler of SIGCHLD would do so in the middle of a step or of a save; whoever
-    waits for the worker's next batch learns of its death without.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # torch sets no handler there either
-        return
-    before = signal.getsignal(signal.SIGCHLD)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
-
-
-class _Order:
-    """Which positions make up each batch: every epoch its own permutation."""
-
-    def __init__(self, size: int, batch_size: int, seed: int, own: slice) -> None:
-        self._size, self._batch_size, self._seed = size, batch_size, seed
-        self._own = own
-        self._epochs: dict[int, Tensor] = {}
-
-    def batch(self, number: int) -> Tensor:
-        place = number * self._batch_size
-        left = self._batch_size
-        picked = []
-        while left:
-            epoch, offset = divmod(place, self._size)
-            picked.append(self._epoch(epoch)[offset : offset + left])
-            place, left = place + len(picked[-1]), left - len(picked[-1])
-        return torch.cat(picked)[self._own]
-
-    def _epoch(self, epoch: int) -> Tensor:
-        if epoch not in self._epochs:
-            for old in [e for e in self._epochs if e < epoch - 1]:
-                del self._epochs[old]
-            rng = generator("cpu", self._seed, "order", epoch)
-            self._epochs[epoch] = torch.randperm(self._size, generator=rng)
-        return self._epochs[epoch]
 
 
 class _Lacking(Sampler[list[int]]):
@@ -218,7 +169,7 @@ class _Lacking(Sampler[list[int]]):
     """
 
     def __init__(
-        self, order: _Order, start: int, store: Store | None, asked: deque[Tensor]
+        self, order: Order, start: int, store: Store | None, asked: deque[Tensor]
     ) -> None:
         self._order, self._start, self._asked = order, start, asked
         self._lacking = None if store is None else ~store.there
@@ -231,30 +182,3 @@ class _Lacking(Sampler[list[int]]):
                 self._lacking[positions] = False
             self._asked.append(positions)
             yield positions.tolist()
-
-
-class _Readable(Reader):
-    """A reader that a worker can have, however it is started."""
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        indices: Tensor,
-        form: Form,
-        plugin_files: Sequence[Path],
-    ) -> None:
-        super().__init__(dataset, indices, form)
-        self._plugin_files = tuple(plugin_files)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # a spawned worker must know a local plugin's module before it unpickles
-        inner = pickle.dumps((self._dataset, self._indices, self._form))
-        return _recall, (self._plugin_files, inner)
-
-
-def _recall(plugin_files: tuple[Path, ...], inner: bytes) -> _Readable:
-    for path in plugin_files:
-        import_file(path)
-    # what this run's own process has dumped
-    dataset, indices, form = pickle.loads(inner)
-    return _Readable(dataset, indices, form, plugin_files)

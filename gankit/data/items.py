@@ -46,6 +46,7 @@ class Data:
     store: Store | None = field(repr=False)  # on the device
     form: Form  # of a sample as it is stored
     place: str = ""  # where samples are, and why
+    progress: Progress = field(default=lambda done, total, text: None, repr=False)
     broken: dict[int, str] = field(factory=dict)  # found since, and why
     reads: str = ""  # what of the items the conditioner reads
     tokens: Tensor | None = field(default=None, repr=False)
@@ -151,7 +152,10 @@ class Data:
         every = torch.arange(len(self))
         starts = range(0, len(self), _CHUNK)
         stored = (self.stored(every[start : start + _CHUNK]) for start in starts)
-        for piece in chain([self.samples(spread)], stored):
+        for start, piece in enumerate(chain([self.samples(spread)], stored)):
+            if self.store is None or not self.store.whole:
+                done = min(start * _CHUNK, len(self))
+                self.progress(done, len(self), "reading the data")
             digest.update(repr((piece.shape, piece.dtype)).encode())
             digest.update(piece.cpu().contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()

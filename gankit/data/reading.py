@@ -55,9 +55,7 @@ def read_data(
         raise DataError("the data set is empty; give it at least one batch of items")
     every = getattr(dataset, "all_samples", None)  # (N, *stored)
     first = _first_whole(dataset) if every is None else every[0]
-    size = first.numel() * first.element_size() * total
-    fits, free = _fits(size, device, processes)
-    resident = mode == "resident" or (mode == "auto" and not processes.any(not fits))
+    resident, place = _placed(first, total, device, mode, processes)
     facts = dataset.facts
     columns = Columns(facts.annotations, total)
     store, broken = None, dict[int, str]()
@@ -98,7 +96,8 @@ def read_data(
         indices=indices,
         store=store,
         form=form_of(first),
-        place=_place(size, free, resident, device),
+        place=place,
+        progress=progress,
     )
 
 
@@ -108,9 +107,9 @@ def _know(dataset: Dataset, columns: Columns, progress: Progress) -> None:
     total = len(dataset)
     for index in range(total):
         if index % _CHUNK == 0:
-            progress(index, total, "reading what is known of the data")
+            progress(index, total, "reading the data")
         columns.put(index, told(index))
-    progress(total, total, "reading what is known of the data")
+    progress(total, total, "reading the data")
 
 
 def _read(
@@ -180,18 +179,29 @@ def _reader(
     return read
 
 
-def _fits(size: int, device: torch.device, processes: Processes) -> tuple[bool, int]:
-    """Tell whether so many bytes may stay on a device, and how many are free."""
+def placed(dataset: Dataset, device: torch.device, mode: str) -> str:
+    """Say where the samples of a data set would be, and why, without reading them.
+
+    Raises:
+        DataError: none can be read.
+    """
+    return _placed(_first_whole(dataset), len(dataset), device, mode, ALONE)[1]
+
+
+def _placed(
+    sample: Tensor, total: int, device: torch.device, mode: str, processes: Processes
+) -> tuple[bool, str]:
+    """Tell whether samples stay on the device, and why."""
     sharing = processes.local_size if device.type == "cpu" else 1
-    free = free_memory(device)
-    return size <= _RESIDENT_PART * free / sharing, free
-
-
-def _place(size: int, free: int, resident: bool, device: torch.device) -> str:
-    """Say where samples are, and why."""
+    size, free = sample.numel() * sample.element_size() * total, free_memory(device)
+    fits = size <= _RESIDENT_PART * free / sharing
+    resident = mode == "resident" or (mode == "auto" and not processes.any(not fits))
     how = "resident on" if resident else "streamed to"
-    return f"{how} {device}: they need {_gib(size)}, {_gib(free)} were free"
+    return resident, (
+        f"{how} {device}: samples take {_bytes(size)}, {_bytes(free)} are free"
+        + ("" if mode == "auto" else f", and train.data is {mode!r}")
+    )
 
 
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+def _bytes(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

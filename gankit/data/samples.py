@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import pickle
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gankit.contracts import Dataset
 from gankit.errors import BrokenItem, DataError
+from gankit.plugins.importing import import_file
 
 Form = tuple[tuple[int, ...], torch.dtype]
 Read = tuple[Tensor, Tensor, list[str]]  # samples, their positions, reasons
@@ -76,3 +83,47 @@ def collated(read: Sequence[tuple[Tensor, int, str]]) -> Read:
         return torch.empty(0), torch.empty(0, dtype=torch.long), []
     samples, places, reasons = zip(*read, strict=True)
     return torch.stack(samples), torch.tensor(places), list(reasons)
+
+
+class Readable(Reader):
+    """A reader that a worker can have, however it is started."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        indices: Tensor,
+        form: Form,
+        plugin_files: Sequence[Path],
+    ) -> None:
+        super().__init__(dataset, indices, form)
+        self._plugin_files = tuple(plugin_files)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a spawned worker must know a local plugin's module before it unpickles
+        inner = pickle.dumps((self._dataset, self._indices, self._form))
+        return _recall, (self._plugin_files, inner)
+
+
+def _recall(plugin_files: tuple[Path, ...], inner: bytes) -> Readable:
+    for path in plugin_files:
+        import_file(path)
+    # what this run's own process has dumped
+    dataset, indices, form = pickle.loads(inner)
+    return Readable(dataset, indices, form, plugin_files)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep torch from raising, when a worker dies, in whatever is going on then.
+
+    Its handler of SIGCHLD would do so in the middle of a step or of a save; whoever
+    waits for the worker's next batch learns of its death without.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # torch sets no handler there either
+        return
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)

@@ -51,6 +51,11 @@ def fastest(
     return fused
 
 
+def kernels(use: str, options: dict[str, Any]) -> str:
+    """Say which optimiser this is, and whether one kernel does all of its step."""
+    return f"fused {use}" if options.get("fused") else use
+
+
 def full_name(use: str) -> str:
     """Return where an optimiser is from, for an error."""
     return use if ":" in use else f"torch.optim.{use}"

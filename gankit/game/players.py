@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gankit.compute.memory import flat, laid_out_as
 from gankit.errors import UsageError, nearest
-from gankit.game.optimizers import fastest, full_name, optimizer_class
+from gankit.game.optimizers import fastest, full_name, kernels, optimizer_class
 from gankit.game.settings import Optimizer
 
 
@@ -82,8 +83,7 @@ class Player:
     @property
     def kernels(self) -> str:
         """Which optimiser moves it, and by what kernels."""
-        fused = "fused " if self._options.get("fused") else ""
-        return f"{fused}{self._settings.use}"
+        return kernels(self._settings.use, self._options)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the options that are held."""
@@ -106,7 +106,7 @@ class Player:
         for parameter, state in self.optimizer.state.items():
             for name, kept in state.items():
                 if isinstance(kept, Tensor):
-                    state[name] = _laid_out_as(parameter, kept)
+                    state[name] = laid_out_as(parameter, kept)
 
     def take_gradient(self) -> list[Tensor]:
         """Take the gradient away: which parameters have one, (P,), and all of them."""
@@ -130,7 +130,7 @@ class Player:
             self.scaler.unscale_(self.optimizer)
         present = [p.grad for p in self.parameters if p.grad is not None]
         if present and present[0].device.type == "cpu":  # twice as fast there
-            squares = (torch.dot(flat, flat).item() for flat in map(_flat, present))
+            squares = (torch.dot(row, row).item() for row in map(flat, present))
             return torch.tensor(math.sqrt(sum(squares)))
         return nn.utils.get_total_norm(present).to(self.parameters[0].device)
 
@@ -153,7 +153,7 @@ class Player:
             nn.utils.clip_grads_with_norm_(self.parameters, self._settings.clip, norm)
         for parameter in self.parameters:
             if parameter.grad is not None:
-                parameter.grad = _laid_out_as(parameter, parameter.grad)
+                parameter.grad = laid_out_as(parameter, parameter.grad)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.skip()
@@ -191,25 +191,6 @@ class Player:
             f"no parameter of the {self.name} requires a gradient, so that it cannot "
             "move; leave one as it is, or let it stand still with player.hold(lr=0.0)"
         )
-
-
-def _flat(tensor: Tensor) -> Tensor:
-    """Return the numbers of a tensor in a row, in the order in which they lie."""
-    if tensor.is_contiguous():
-        return tensor.view(-1)
-    if tensor.ndim == 4:  # with its channels last, as a rule
-        tensor = tensor.permute(0, 2, 3, 1)
-    return tensor.reshape(-1)
-
-
-def _laid_out_as(weight: Tensor, tensor: Tensor) -> Tensor:
-    """Return a tensor with the strides of a weight of its shape.
-
-    A fused optimiser walks through both as they lie in memory, and looks at no strides.
-    """
-    if tensor.shape != weight.shape or tensor.stride() == weight.stride():
-        return tensor
-    return torch.empty_like(weight).copy_(tensor)
 
 
 class Average:

@@ -119,16 +119,16 @@ class Step:
     def made(self) -> Made:
         """What the generator makes of ``noise`` and ``condition``."""
         if self._before is not None:
-            return self._before.ahead
+            return self._before._ahead
         if self._makes_ahead:
-            extras = {k: extra.detach() for k, extra in self.ahead.extras.items()}
-            return Made(self.ahead.samples.detach(), extras)
+            extras = {k: extra.detach() for k, extra in self._ahead.extras.items()}
+            return Made(self._ahead.samples.detach(), extras)
         noise, condition = self.noise, self.condition  # which keeps its graph for D
         with torch.set_grad_enabled(self._generator_moves):
             return self.make(noise, condition)
 
     @cached_property
-    def ahead(self) -> Made:
+    def _ahead(self) -> Made:
         """The same with the generator's gradient, for a round in which it moves."""
         return self.make(self.noise, self.condition)
 

@@ -12,7 +12,7 @@ import torch
 from attrs import frozen
 
 from gankit.compute.device import Precision, resolve_device
-from gankit.compute.memory import keep_freed, lay_out, suits_channels_last
+from gankit.compute.memory import keep_freed, lay_out
 from gankit.compute.processes import ALONE, Processes
 from gankit.compute.shards import Shards, cut
 from gankit.contracts import Conditioner
@@ -27,6 +27,7 @@ from gankit.game.game import Game
 from gankit.plugins.hooks import Hooks
 from gankit.randomness import generator, seed_global
 from gankit.runs.checkpoint import Checkpoint, check_states
+from gankit.runs.choices import choices, choose_memory_format
 from gankit.runs.restoring import load_weights
 from gankit.runs.run import Run
 from gankit.runs.sampling import Sampler
@@ -89,7 +90,7 @@ def prepare(
         processes=processes,
         memory_format=seats.memory_format,
         notes=tuple(notes),
-        choices=_choices(assembly, seats, game, data),
+        choices=choices(assembly, seats.device, seats.memory_format, data.place),
     )
     if resumed is not None:
         run.restore(resumed)
@@ -122,44 +123,11 @@ def _place(
     for network in (assembly.generator, assembly.discriminator, assembly.conditioner):
         if isinstance(network, torch.nn.Module):
             network.train()  # other parts have what modes their authors have chosen
-    memory_format = _memory_format(assembly, device, resumed)
+    memory_format = choose_memory_format(assembly, device, resumed)
     lay_out((assembly.generator, assembly.discriminator), memory_format)
     if device.type == "cpu":
         keep_freed()
     return _Seats(device, precision, shards, memory_format)
-
-
-def _choices(
-    assembly: Assembly, seats: _Seats, game: Game, data: Data
-) -> tuple[str, ...]:
-    """Say what was chosen for speed, a line each."""
-    refused = assembly.refuses_channels_last
-    players = (game.generator, game.discriminator)
-    return (
-        f"data: {data.place}",
-        f"memory format: {seats.memory_format}"
-        + (f", because channels-last is refused: {refused}" if refused else ""),
-        "optimisers: " + ", ".join(dict.fromkeys(p.kernels for p in players)),
-        f"precision: {assembly.train.precision}",
-    )
-
-
-def _memory_format(
-    assembly: Assembly, device: torch.device, resumed: Checkpoint | None
-) -> str:
-    """Choose how weights lie in memory; a run that goes on keeps its own."""
-    asked, why_not = assembly.train.memory_format, assembly.refuses_channels_last
-    if asked == "channels-last" and why_not:
-        raise UsageError(
-            f"train.memory_format 'channels-last' cannot be had with these parts: "
-            f"{why_not}; set it to 'auto' or 'contiguous'"
-        )
-    if asked != "auto":
-        return asked
-    if resumed is not None:
-        return resumed.memory_format
-    fast = not why_not and suits_channels_last(device, assembly.train.precision)
-    return "channels-last" if fast else "contiguous"
 
 
 def _check_weights(place: str, network: torch.nn.Module) -> None:

@@ -256,9 +256,7 @@ class Run:
         failed = self.step
         saved = self.processes.broadcast(self._last_good())
         if saved is None or failed <= self._failed_at:
-            again = (
-                "again, after going back" if saved else "no checkpoint to go back to"
-            )
+            again = "again, after going back" if saved else "no checkpoint to go to"
             final = DivergedError(
                 f"the run has diverged at step {failed:,} ({again}): {error}"
             )

@@ -35,6 +35,7 @@ COLLAPSE = "collapse"
 IGNORED = "ignored condition"
 UNMOVED = "ignored noise"
 UNBOUNDED = "unbounded discriminator"
+BROKEN = "broken items"
 
 _NORM = "gradient/generator"
 
@@ -159,12 +160,24 @@ class Health:
     def gankit_after_step(self, run: Run, report: Report) -> None:
         """Look at the players, and at samples, when it is time."""
         train = run.assembly.train
+        self._look_at_data(run)
         if _NORM in report.measurements:
             self._usual.add(report.measurements[_NORM])
         if run.step % train.log_every == 0:
             self._look_at_players(run, report)
         if run.due(train.sample_every):
             self._look_at_samples(run)
+
+    def _look_at_data(self, run: Run) -> None:
+        """Count the items that have turned out broken, and tell of the first."""
+        broken = run.data.broken
+        if broken and run.measured.get(BROKEN, (0, 0.0))[1] != len(broken):
+            run.measure(BROKEN, len(broken))
+            run.warn(
+                BROKEN,
+                f"{next(iter(broken.values()))}; the next whole item has its place, "
+                "and so for others that turn out so, which the metrics count",
+            )
 
     def _look_at_players(self, run: Run, report: Report) -> None:
         clear, norm = (

@@ -226,7 +226,7 @@ def bomb(path, side: int):
 def test_a_decompression_bomb_is_never_decoded(tmp_path, side):
     """Neither one that Pillow only warns of, nor one that it refuses."""
     path = bomb(tmp_path / "a.png", side)
-    assert "pixels; shrink it first" in fault(path)
+    assert fault(path) is None  # it begins as a picture does
     with pytest.raises(BrokenItem, match="pixels; shrink it first"):
         Look(side=4).read(path)
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -32,6 +33,16 @@ def path_of(part: str, facts: Mapping[str, Any]) -> Path:
     text = json.dumps(facts, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return cache_folder() / part / f"{digest}.safetensors"
+
+
+def digest_of(state: Mapping[str, Tensor]) -> str:
+    """Return a digest of a state, wherever it lies."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        plain = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(plain.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def read(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor] | None:

@@ -30,6 +30,7 @@ from gankit_conditioners.fitting import (
 
 _MEASURED = 4096  # distinct captions that the scale is taken over
 _EMBEDDED = 4096  # captions whose vectors are held besides those of all items
+_WORTH_KEEPING = 1000  # captions, which take a second or more to embed
 
 
 class CharCNNRNN(nn.Module):
@@ -160,23 +161,49 @@ class CharCNNRNN(nn.Module):
             "seed": seed,
         }
 
-    def tokens(self, raw: Sequence[Sequence[str]], /) -> Tensor:
+    def tokens(
+        self,
+        raw: Sequence[Sequence[str]],
+        /,
+        *,
+        progress: Progress = lambda done, total, text: None,
+    ) -> Tensor:
         """Embed all captions of all items, (N, K, size) on the CPU.
 
         K is the largest number of captions; the places of missing ones are NaN. Each
-        distinct caption is embedded once, wherever the module is.
+        distinct caption is embedded once, wherever the module is. Vectors of many are
+        kept in the cache, in the folder ``char-cnn-rnn-vectors``.
         """
         table = CaptionTable.of(raw)
         self.notes = table.notes(self.encoder.length)
         if not self.fitted:
             self.notes.append("the text encoder is not fitted: its vectors are random")
         vectors = torch.full((*table.ids.shape, self.size), float("nan"))
-        for start in range(0, len(table.distinct), _EMBEDDED):
+        total = len(table.distinct)
+        for start in range(0, total, _EMBEDDED):
+            progress(start, total, "embedding captions")
             some = table.distinct[start : start + _EMBEDDED]
             here = (table.ids >= start) & (table.ids < start + len(some))  # (N, K)
-            embedded = self.encoder.embed(some) / self.scale.cpu()
-            vectors[here] = embedded[table.ids[here] - start]
+            vectors[here] = self._embedded(some)[table.ids[here] - start]
+        progress(total, total, "embedding captions")
         return vectors
+
+    def _embedded(self, captions: Sequence[str]) -> Tensor:
+        """Embed captions, (D, size), or read the vectors of so many from the cache."""
+        if len(captions) < _WORTH_KEEPING:
+            return self.encoder.embed(captions) / self.scale.cpu()
+        facts = {
+            "version": version("gankit-conditioners"),
+            "encoder": cache.digest_of(self.state_dict()),
+            "length": self.encoder.length,
+            "captions": list(captions),
+        }
+        kept = cache.path_of("char-cnn-rnn-vectors", facts)
+        found = cache.read(kept, {"vectors": torch.empty(len(captions), self.size)})
+        if found is None:
+            found = {"vectors": self.encoder.embed(captions) / self.scale.cpu()}
+            cache.write(kept, found)
+        return found["vectors"]
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Average random captions of each item: (B, K, size) to (B, size).

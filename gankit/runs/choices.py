@@ -1,0 +1,65 @@
+"""What is chosen for speed, by what the machine and the parts allow, and why."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gankit.compute.memory import suits_channels_last
+from gankit.errors import UsageError
+from gankit.game.assembly import Assembly
+from gankit.game.optimizers import fastest, kernels
+from gankit.runs.checkpoint import Checkpoint
+
+
+def choose_memory_format(
+    assembly: Assembly, device: torch.device, resumed: Checkpoint | None
+) -> str:
+    """Choose how weights lie in memory; a run that goes on keeps its own.
+
+    Raises:
+        UsageError: the parts cannot take what is asked for.
+    """
+    asked, why_not = assembly.train.memory_format, assembly.refuses_channels_last
+    if asked == "channels-last" and why_not:
+        raise UsageError(
+            f"train.memory_format 'channels-last' cannot be had with these parts: "
+            f"{why_not}; set it to 'auto' or 'contiguous'"
+        )
+    if asked != "auto":
+        return asked
+    if resumed is not None:
+        return resumed.memory_format
+    fast = not why_not and suits_channels_last(device, assembly.train.precision)
+    return "channels-last" if fast else "contiguous"
+
+
+def choices(
+    assembly: Assembly, device: torch.device, memory_format: str, place: str
+) -> tuple[str, ...]:
+    """Say what was chosen, a line each.
+
+    Args:
+        assembly: the parts.
+        device: where they compute.
+        memory_format: of the networks' weights.
+        place: where samples are, and why.
+    """
+    train, why_not = assembly.train, assembly.refuses_channels_last
+    refused = f", because channels-last is refused: {why_not}" if why_not else ""
+    moved = [torch.empty(1, device=device, requires_grad=True)]
+    moves = {_moved_by(assembly, player, moved): None for player in assembly.optimizers}
+    judged = "in one pass" if assembly.judges_apart else "in a pass each"
+    return (
+        f"device: {device}, {train.precision}",
+        f"data: {place}",
+        f"memory format: {memory_format}{refused}",
+        f"optimisers: {', '.join(moves)}",
+        f"passes: real and generated samples are judged {judged}; the generator's "
+        f"update has {train.fakes} samples",
+    )
+
+
+def _moved_by(assembly: Assembly, player: str, moved: list[Tensor]) -> str:
+    optimizer = assembly.optimizers[player]
+    return kernels(optimizer.use, fastest(optimizer.use, optimizer.options, moved))
