@@ -168,14 +168,22 @@ class State:
 
     def __init__(self, modules: Iterable[nn.Module], parts: Iterable[Any]) -> None:
         self._modules, self._parts = list(modules), list(parts)
+        self._copies: list[Tensor] = []
 
     def keep(self) -> Callable[[], None]:
-        """Remember the state; return what brings it back."""
-        buffers = [
-            (module, name, None if buffer is None else buffer.clone())
+        """Remember the state; return what brings it back, until the next is kept."""
+        named = [
+            (module, name, buffer)
             for module in _every(self._modules)
             for name, buffer in module._buffers.items()  # also those that are None yet
         ]
+        there = [buffer for _, _, buffer in named if buffer is not None]
+        if [*map(_form, there)] != [*map(_form, self._copies)]:
+            self._copies = [torch.empty_like(buffer) for buffer in there]
+        if there:
+            torch._foreach_copy_(self._copies, there)
+        copies = iter(self._copies)
+        buffers = [(m, name, b if b is None else next(copies)) for m, name, b in named]
         states = [deepcopy(part.state_dict()) for part in self._parts]
 
         def back() -> None:
@@ -229,6 +237,10 @@ def _every(modules: Iterable[nn.Module | None]) -> Iterator[nn.Module]:
         if module is not None:
             yield module
             yield from _every(module._modules.values())
+
+
+def _form(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.shape, tensor.dtype, tensor.device
 
 
 def _set(module: nn.Module, buffer: Tensor, value: Tensor) -> None:
