@@ -56,7 +56,7 @@ class Running:
     Attributes:
         optimizers: what each optimiser that has moved was made with.
         times: of the steps of optimisers, on the monotonic clock.
-        peak: most memory that its processes have shared, in bytes (PSS).
+        peak: most memory that its processes had, in bytes, without files' pages.
     """
 
     def __init__(self, program: Program) -> None:
@@ -134,7 +134,11 @@ class Running:
             self.peak = max(self.peak, self._memory())
 
     def _memory(self) -> int:
-        """Add up the proportional memory of the processes of its session."""
+        """Add up the memory of the processes of its session, but for files' pages.
+
+        What a fork shares counts once; the code of libraries, which all programs here
+        have in common, does not.
+        """
         total = 0
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError, ValueError, IndexError):
@@ -142,7 +146,7 @@ class Running:
                 if int(fields[3]) != self._process.pid:
                     continue
                 for line in (folder / "smaps_rollup").read_text().splitlines():
-                    if line.startswith("Pss:"):
+                    if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
                         total += int(line.split()[1]) * 1024
         return total
 

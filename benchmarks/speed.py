@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from interleave import Measured, Program, measure, moved_alike
 
 HERE = Path(__file__).resolve().parent
@@ -194,6 +195,24 @@ WORKLOADS: dict[str, tuple[Callable[[Bench, int], Iterable[Program]], int]] = {
 }
 
 
+def _switched(bench: Bench, programs: Iterable[Program]) -> Iterable[Program]:
+    """Give gankit's own program once more for each switch, set to what is slower."""
+    plain = next(iter(programs))
+    yield plain
+    for name, words, env in (
+        ("contiguous", ["train.memory_format=contiguous"], {}),
+        ("not fused", ["optimizer.fused=false"], {}),
+        ("fresh fakes", ["train.fakes=fresh"], {}),
+        # any setting of the allocator's own keeps gankit from setting it
+        ("memory given back", [], {"MALLOC_TOP_PAD_": "131072"}),
+        ("spins as ever", [], {"GOMP_SPINCOUNT": "300000"}),
+        ("one thread", [], {"OMP_NUM_THREADS": "1"}),
+        ("bf16", ["train.precision=bf16"], {}),
+    ):
+        one = bench.gankit(name, *plain.command[4:-5], *words)
+        yield evolve(one, env=env)
+
+
 def _table(name: str, found: dict[str, Measured]) -> dict[str, Any]:
     first = next(iter(found.values()))
     print(f"\n{name}: times a step, and its ratio to gankit's (above 1: slower)")
@@ -230,6 +249,7 @@ def main() -> None:
     parser.add_argument("--pictures", metavar="DIR", help="instead of drawn ones")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", nargs="*", metavar="PROGRAM", help="leave out others")
+    parser.add_argument("--switches", action="store_true", help="gankit alone, slower")
     parser.add_argument("--turns", type=int, default=7, help="of each program")
     parser.add_argument("--seconds", type=float, default=12.0, help="of a turn")
     parser.add_argument("--warm", type=int, default=20, help="steps before the turns")
@@ -244,9 +264,9 @@ def main() -> None:
         bench.work.mkdir(parents=True, exist_ok=True)
         for name in told.workloads or WORKLOADS:
             build, batch = WORKLOADS[name]
-            programs = [
-                p for p in build(bench, batch) if not told.only or p.name in told.only
-            ]
+            chosen = build(bench, batch)
+            chosen = _switched(bench, chosen) if told.switches else chosen
+            programs = [p for p in chosen if not told.only or p.name in told.only]
             found = measure(
                 programs,
                 turns=told.turns,
