@@ -5,7 +5,8 @@
 
 Each workload is one game on the same networks, batch and optimisers, trained by
 programs that take turns (see `interleave.py`): gankit in fp32 and in bf16, a peer's own
-script as it is, and the game written out by hand (`by_hand.py`). What each moves is
+script as it is, and the game written out by hand (`by_hand.py`), which neither draws
+grids nor keeps checkpoints. What each moves is
 compared before any number is printed. Peers that are not given are left out: DIR is a
 checkout of github.com/pytorch/examples, or of github.com/eriklindernoren/PyTorch-GAN;
 torchgan is used where it is installed.
@@ -135,11 +136,16 @@ def _recipe(networks: str, dataset: Iterable[str], batch: int) -> list[str]:
     ]
 
 
+# what a loop by hand does not do either
+_NOTHING = ("train.sample_every=0", "train.checkpoint_every=0")
+
+
 def _layers(bench: Bench, batch: int) -> Iterable[Program]:
     data = ["dataset.use=mnist", f"dataset.root={bench.mnist}"]
     words = _recipe("layers", data, batch)
     words += ["loss.scale=0.5", "train.sample_every=400"]
     yield bench.gankit("gankit", *words)
+    yield bench.gankit("gankit, nothing kept", *words, *_NOTHING)
     yield bench.gankit("gankit, fresh fakes", *words, "train.fakes=fresh")
     pixels = str(bench.pixels("layers", (60_000, 1, 28, 28)))
     hand = ["layers", pixels, "--batch", str(batch), "--scale", "0.5"]

@@ -17,7 +17,7 @@ from gankit.compute.shards import Shards
 from gankit.data.columns import annotation_at
 from gankit.data.items import Data
 from gankit.data.order import Order
-from gankit.data.samples import Read, Readable, collated, undisturbed
+from gankit.data.samples import Read, Readable, collated, give_way, undisturbed
 from gankit.data.store import Store
 from gankit.errors import DataError
 from gankit.randomness import generator
@@ -157,6 +157,7 @@ class Feed:
             batch_sampler=_Lacking(self._order, start, data.store, self._asked),
             num_workers=self._workers,
             collate_fn=collated,
+            worker_init_fn=give_way,
             pin_memory=data.device.type == "cuda",
         )
 
