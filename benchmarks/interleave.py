@@ -38,6 +38,7 @@ class Program:
         cwd: where it runs.
         env: environment variables to add.
         updates: optimiser steps in one step of the game.
+        warm: steps before it is measured, if it takes more than the others.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Program:
     cwd: Path
     env: Mapping[str, str] = field(factory=dict)
     updates: int = 2
+    warm: int = 0
 
 
 _STARTS = count()
@@ -204,7 +206,7 @@ def measure(
                 one.end()
         for program in programs:
             running[program.name] = one = Running(program)
-            one.run(patience, steps=warm)
+            one.run(patience, steps=max(warm, program.warm))
             firsts[program.name].append(one.first_step())
         for _ in range(turns):
             for name, one in running.items():

@@ -21,7 +21,7 @@ from attrs import frozen
 from PIL import Image
 
 _DATA = Path(os.environ.get("GANKIT_TEST_DATA", "nowhere"))
-_GIB = 2**30
+_ROOM = 1.1 * 2**30  # of torch, and of what the allocator keeps of a step
 _NARROW = (  # text-to-image, of which a step takes seconds at the paper's widths
     "conditioner.size=64",
     "conditioner.channels=[32, 32, 32]",
@@ -162,7 +162,7 @@ def test_a_recipe_plays_its_real_data_within_its_memory(
     ):
         took = f"{ended.peak / 2**20:.0f} MiB, {ended.seconds:.1f} s"
         record_testsuite_property(f"{name}, {what}, {first} then {then}", took)
-        assert ended.peak <= data_bytes + _GIB, f"{what}: {took}"
+        assert ended.peak <= data_bytes + _ROOM, f"{what}: {took}"
     lines = (out / "metrics.jsonl").read_text("utf-8").splitlines()
     measured = [json.loads(line) for line in lines if '"warning"' not in line]
     assert [line["step"] for line in measured] == [2, 3]

@@ -16,7 +16,7 @@ import gankit
 from games import Judge, Linear, Logistic, Numbers, make_assembly, make_run
 from gankit.compute.device import Precision
 from gankit.compute.memory import suits_channels_last
-from gankit.contracts import Shapes
+from gankit.contracts import UNBOUNDED, Shapes
 from gankit.data.facts import Facts, Item
 from gankit.errors import DataError, UsageError
 from gankit.game.apart import judges_apart
@@ -554,3 +554,148 @@ def test_nothing_is_cast_where_nothing_is_to_be() -> None:
     """In float32 there is no autocast at all."""
     with Precision("fp32", CPU).casting_once():
         assert not torch.is_autocast_enabled("cpu")
+
+
+def _player(module: nn.Module, use: str, **options: Any) -> Player:
+    held = Optimizer(use=use, options=options)
+    return Player("generator", [module], held, Precision("fp32", CPU).scaler())
+
+
+def test_weights_that_lie_with_gaps_are_moved_whole() -> None:
+    """A fused kernel would move the numbers between them instead."""
+    large = torch.zeros(16, 32)
+    module = nn.Module()
+    module.weight = nn.Parameter(large[:, :16])
+    player = _player(module, "Adam", lr=0.1)
+    module.weight.grad = torch.ones(16, 16)
+    player.update(norm=torch.tensor(16.0), steps=0, epochs=0.0)
+    assert torch.allclose(large[:, :16], torch.full((16, 16), -0.1))
+    assert not large[:, 16:].any()
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float64])
+def test_weights_of_other_types_are_moved(dtype: torch.dtype) -> None:
+    """As an optimiser can that has no fused kernel for them."""
+    module = nn.Module()
+    module.weight = nn.Parameter(torch.zeros(3, dtype=dtype))
+    player = _player(module, "Adam", lr=0.1)
+    module.weight.grad = torch.full((3,), 2.0, dtype=dtype)
+    assert float(player.norm(scaled=False)) == pytest.approx(12**0.5)
+    player.update(norm=torch.tensor(12**0.5), steps=0, epochs=0.0)
+    assert torch.allclose(module.weight, torch.full((3,), -0.1, dtype=dtype))
+
+
+def test_sparse_gradients_are_moved_by() -> None:
+    """Those of a large embedding, by an optimiser that takes them."""
+    module = nn.Embedding(5, 2, sparse=True)
+    before = module.weight.detach().clone()
+    player = _player(module, "SGD", lr=0.5)
+    module(torch.tensor([3])).sum().backward()
+    assert float(player.norm(scaled=False)) == pytest.approx(2**0.5)
+    player.update(norm=torch.tensor(2**0.5), steps=0, epochs=0.0)
+    before[3] -= 0.5
+    assert torch.equal(module.weight.detach(), before)
+
+
+def test_a_discriminator_is_tried_in_the_mode_in_which_it_plays() -> None:
+    """Its batch norms use the batch's statistics then, whatever its author has left."""
+    judge = DCGANDiscriminator(PICTURES, width=4).eval()
+    assert not _assembled(discriminator=judge).judges_apart
+
+
+def test_a_step_that_was_broken_off_leaves_no_fakes_behind() -> None:
+    """The next step plays with its own data alone."""
+    run = make_run(train={"fakes": "shared", "discriminator_updates": 2})
+
+    def broken(update: Any) -> None:
+        if update.round == 1:
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 # the one above
+        run.game.play(0, broken)
+    first = []
+    step = run.game._step
+
+    def noted(index: int, turn: int, *rest: Any) -> Any:
+        first.append(rest[-1])
+        return step(index, turn, *rest)
+
+    run.game._step = noted
+    run.game.play(0)
+    assert [bool(before) for before in first] == [False, False, True]
+
+
+class Scaled(Linear):
+    """A generator with a constant that its backward pass reads."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__(shapes)
+        self.register_buffer("gain", torch.tensor([2.0, 3.0]))
+
+    def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
+        """Scale what the layer gives."""
+        return torch.tanh(super().forward(noise, condition) * self.gain)
+
+
+def test_shards_share_fakes_too() -> None:
+    """Each makes its own once, though the state is put back between them."""
+    network = Counting(Scaled(Shapes((2,), 3)))
+    run = make_run(
+        generator=network,
+        train={"fakes": "shared", "reduce": "exact", "shards": 4, "batch_size": 8},
+    )
+    network.seen.clear()
+    run.game.play(0)
+    run.game.play(1)
+    assert run.game.generator.network.seen == [2] * 8
+
+
+def test_what_holds_all_samples_holds_as_many_as_it_says() -> None:
+    """Else it would be found out in the middle of a run."""
+
+    class Short(Told):
+        all_samples = torch.zeros(19, 2)
+
+    with pytest.raises(DataError, match=r"all_samples.*\(19, 2\).*\(20, 2\)"):
+        make_run(dataset=Short())
+
+
+class Uncopied(Reshaping):
+    """One that torch cannot copy."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise TypeError
+
+
+def test_what_cannot_be_copied_keeps_its_order_too() -> None:
+    """It is tried itself, in both."""
+    judge = Uncopied(PICTURES)
+    assembly = _assembled(discriminator=judge)
+    assert "view size" in assembly.refuses_channels_last
+    assert not assembly.judges_apart
+    assert judge.convolution.weight.is_contiguous()
+
+
+class Keeps(nn.Module):
+    """A generator whose buffer has the graph of the pass before."""
+
+    output_range = UNBOUNDED
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.register_buffer("mean", torch.zeros(2))
+
+    def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
+        """Move the mean on."""
+        made: Tensor = self.layer(noise)
+        self.mean = 0.9 * self.mean.detach() + 0.1 * made.mean(0)
+        return made - self.mean
+
+
+def test_a_buffer_with_a_graph_leaves_none_behind() -> None:
+    """What is kept of a state has no gradient."""
+    run = make_run(generator=Keeps())
+    for step in range(3):
+        run.game.play(step)
+    assert all(copy.grad_fn is None for copy in run.game.state._copies)

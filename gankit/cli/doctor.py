@@ -89,7 +89,7 @@ def _explain(
 ) -> int:
     """Say what a run or a recipe would choose for speed, a line each."""
     from gankit.compute.device import resolve_device
-    from gankit.data.reading import placed
+    from gankit.data.placing import placed
     from gankit.recipe.building import assemble
     from gankit.recipe.recipe import read_recipe
     from gankit.runs.choices import choices, choose_memory_format

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,12 +35,13 @@ def keep_freed() -> None:
 
     A step frees and takes again the same large tensors. By itself glibc gives each back
     to the system and faults its pages in anew, 58,000 of them in a step of a DCGAN at
-    64 x 64. Where somebody has set the allocator (``MALLOC_…``), or it is another one,
-    nothing is done.
+    64 x 64. Where somebody has set the allocator (``MALLOC_…``, ``GLIBC_TUNABLES``), or
+    it may be another one, nothing is done.
     """
     if platform.libc_ver()[0] != "glibc":
         return
-    if any(name.startswith(("MALLOC_", "LD_PRELOAD")) for name in os.environ):
+    own = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
+    if any(name.startswith(own) for name in os.environ):
         return
     libc = ctypes.CDLL(None)
     libc.mallopt(_MMAP_MAX, 0)
@@ -66,11 +68,20 @@ def lay_out(networks: Iterable[nn.Module], memory_format: str) -> None:
         memory_format: ``contiguous`` or ``channels-last``.
     """
     for network in networks:
-        for tensor in (*network.parameters(), *network.buffers()):
-            if tensor.ndim == 4:
+        tensors = [*network.parameters(), *network.buffers()]
+        shared = Counter(tensor.untyped_storage().data_ptr() for tensor in tensors)
+        for tensor in tensors:
+            # what several share would not be shared any more
+            if tensor.ndim == 4 and shared[tensor.untyped_storage().data_ptr()] == 1:
                 tensor.data = tensor.data.contiguous(
                     memory_format=_FORMATS[memory_format]
                 )
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Tell whether a tensor holds real numbers in memory that a CPU reads."""
+    dense = tensor.layout is torch.strided and tensor.device.type == "cpu"
+    return dense and not tensor.is_complex()
 
 
 def flat(tensor: Tensor) -> Tensor:
@@ -87,6 +98,8 @@ def laid_out_as(weight: Tensor, tensor: Tensor) -> Tensor:
 
     A fused optimiser walks through both as they lie in memory, and looks at no strides.
     """
-    if tensor.shape != weight.shape or tensor.stride() == weight.stride():
+    if tensor.layout is not torch.strided or tensor.shape != weight.shape:
+        return tensor
+    if tensor.stride() == weight.stride():
         return tensor
     return torch.empty_like(weight).copy_(tensor)

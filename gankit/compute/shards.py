@@ -181,7 +181,8 @@ class State:
         if [*map(_form, there)] != [*map(_form, self._copies)]:
             self._copies = [torch.empty_like(buffer) for buffer in there]
         if there:
-            torch._foreach_copy_(self._copies, there)
+            with torch.no_grad():  # a buffer may have a graph
+                torch._foreach_copy_(self._copies, there)
         copies = iter(self._copies)
         buffers = [(m, name, b if b is None else next(copies)) for m, name, b in named]
         states = [deepcopy(part.state_dict()) for part in self._parts]
@@ -246,9 +247,11 @@ def _form(tensor: Tensor) -> tuple[Any, ...]:
 def _set(module: nn.Module, buffer: Tensor, value: Tensor) -> None:
     """Overwrite a buffer, which a pass that is to be differentiated may have read.
 
-    Autograd refuses that, but a batch norm in training does not differentiate by its
-    running statistics.
+    Autograd refuses that. But what is equal is left alone, and a batch norm in training
+    does not differentiate by its running statistics.
     """
+    if torch.equal(buffer, value):
+        return
     (buffer.data if isinstance(module, _NormBase) else buffer).copy_(value)
 
 

@@ -14,18 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gankit.compute.memory import free_memory
 from gankit.compute.processes import ALONE, Processes
 from gankit.contracts import UNBOUNDED, Dataset
 from gankit.data.columns import Columns, compacted
 from gankit.data.items import Data, Progress
+from gankit.data.placing import all_samples, first_whole, where
 from gankit.data.samples import Form, check_form, form_of, mostly_broken
 from gankit.data.store import empty, filled
 from gankit.errors import BrokenItem, DataError
 
 _CHUNK = 256  # items that one thread reads at a time
-# A data set stays on the device while it takes at most this part of what is free.
-_RESIDENT_PART = 0.4
 
 
 def read_data(
@@ -53,9 +51,9 @@ def read_data(
     total = len(dataset)
     if total == 0:
         raise DataError("the data set is empty; give it at least one batch of items")
-    every = getattr(dataset, "all_samples", None)  # (N, *stored)
-    first = _first_whole(dataset) if every is None else every[0]
-    resident, place = _placed(first, total, device, mode, processes)
+    every = all_samples(dataset)
+    first = first_whole(dataset) if every is None else every[0]
+    resident, place = where(first, total, device, mode, processes)
     facts = dataset.facts
     columns = Columns(facts.annotations, total)
     store, broken = None, dict[int, str]()
@@ -142,17 +140,6 @@ def _read(
     return broken
 
 
-def _first_whole(dataset: Dataset) -> Tensor:
-    """Read the first sample that can be read."""
-    broken = dict[int, str]()
-    for index in range(len(dataset)):
-        try:
-            return dataset[index].sample
-        except BrokenItem as error:
-            broken[index] = str(error)
-    raise DataError(mostly_broken(broken, len(dataset)))
-
-
 def _reader(
     dataset: Dataset, rows: Tensor | None, columns: Columns, form: Form
 ) -> Callable[[int], BrokenItem | None]:
@@ -177,31 +164,3 @@ def _reader(
         return None
 
     return read
-
-
-def placed(dataset: Dataset, device: torch.device, mode: str) -> str:
-    """Say where the samples of a data set would be, and why, without reading them.
-
-    Raises:
-        DataError: none can be read.
-    """
-    return _placed(_first_whole(dataset), len(dataset), device, mode, ALONE)[1]
-
-
-def _placed(
-    sample: Tensor, total: int, device: torch.device, mode: str, processes: Processes
-) -> tuple[bool, str]:
-    """Tell whether samples stay on the device, and why."""
-    sharing = processes.local_size if device.type == "cpu" else 1
-    size, free = sample.numel() * sample.element_size() * total, free_memory(device)
-    fits = size <= _RESIDENT_PART * free / sharing
-    resident = mode == "resident" or (mode == "auto" and not processes.any(not fits))
-    how = "resident on" if resident else "streamed to"
-    return resident, (
-        f"{how} {device}: samples take {_bytes(size)}, {_bytes(free)} are free"
-        + ("" if mode == "auto" else f", and train.data is {mode!r}")
-    )
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

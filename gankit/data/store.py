@@ -42,10 +42,11 @@ class Store:
 
     def put(self, positions: Tensor, samples: Tensor, origin: Tensor) -> None:
         """Put samples (B, *stored) into the rows of some positions, (B,)."""
-        self._left -= len(self.missing(positions))
+        new = len(self.missing(positions))
         self.rows[positions.to(self.rows.device)] = samples.to(self.rows.device)
-        self.there[positions] = True
         self.origin[positions] = origin
+        self.there[positions] = True
+        self._left -= new
 
     def at(self, positions: Tensor) -> Tensor:
         """Return the samples at positions whose rows are there, (B, *stored)."""

@@ -28,6 +28,7 @@ def judges_apart(network: nn.Module, shapes: Shapes) -> bool:
         shapes: of what it judges.
     """
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    network.train()  # as it plays
     for module in network.modules():
         if isinstance(module, _DropoutNd):
             module.eval()
@@ -45,10 +46,10 @@ def judges_apart(network: nn.Module, shapes: Shapes) -> bool:
                 parameter.add_(torch.randn_like(parameter), alpha=0.1)
             alone = [_everything(network, samples[h], told[h]) for h in halves]
             joined = _everything(network, samples, told)
+            apart = [torch.cat(pair) for pair in zip(*alone, strict=True)]
+            return all(map(_alike, apart, joined))
         except Exception:  # of a stranger's code, which play has not called so
             return False
-    apart = [torch.cat(pair) for pair in zip(*alone, strict=True)]
-    return all(map(_alike, apart, joined))
 
 
 def _everything(network: nn.Module, samples: Tensor, told: Tensor) -> list[Tensor]:

@@ -84,6 +84,7 @@ class Game:
         """
         measurements = Measured()
         batches: list[Batch] = []
+        self._judged = []  # of a step that was broken off
         number = index * self.batches
         self.guard.begin()
         for turn, movers in enumerate(self.rounds):

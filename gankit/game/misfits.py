@@ -75,7 +75,9 @@ def _play(assembly: Assembly, twin: Assembly) -> list[str]:
         object.__setattr__(assembly, "judges_apart", apart)
     if not problems or not any(p.ndim == 4 for n in networks for p in n.parameters()):
         return problems
-    plain = problems_of_play(_twin(assembly))
+    twin = _twin(assembly)  # of what could not be copied, that itself
+    lay_out((twin.generator, twin.discriminator), "contiguous")
+    plain = problems_of_play(twin)
     if not plain:  # code that counts on an order, as .view() does
         object.__setattr__(assembly, "refuses_channels_last", problems[0])
     return plain

@@ -35,17 +35,26 @@ def fastest(
 ) -> dict[str, Any]:
     """Add ``fused=True`` to options, where torch has one kernel for all of a step.
 
-    One that the options choose themselves is left alone.
+    One that the options choose themselves is left alone. A fused kernel walks through
+    weights as they lie in memory: those that lie with gaps it would miss. Whether it
+    can be had is tried by a step, because only that tells of devices and types.
     """
     import torch
 
     chosen = any(options.get(name) is not None for name in ("fused", "foreach"))
     if ":" in use or chosen or options.get("differentiable"):
         return options
+    if any(
+        p.stride() != torch.empty_like(p, device="meta").stride() for p in parameters
+    ):
+        return options
     fused = options | {"fused": True}
-    alone = [torch.empty_like(p, requires_grad=True) for p in parameters[:1]]
+    sorts = {(p.device, p.dtype) for p in parameters}
+    alone = [torch.zeros(1, device=d, dtype=t, requires_grad=True) for d, t in sorts]
+    for weight in alone:
+        weight.grad = torch.zeros_like(weight)
     try:
-        optimizer_class(use)(alone, **fused)
+        optimizer_class(use)(alone, **fused).step()
     except (TypeError, RuntimeError, ValueError):  # there is none, or not here
         return options
     return fused

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gankit.compute.memory import flat, laid_out_as
+from gankit.compute.memory import flat, is_plain, laid_out_as
 from gankit.errors import UsageError, nearest
 from gankit.game.optimizers import fastest, full_name, kernels, optimizer_class
 from gankit.game.settings import Optimizer
@@ -42,7 +42,10 @@ class Player:
         self.parameters = [
             p for module in modules for p in module.parameters() if p.requires_grad
         ]
-        self._options = fastest(optimizer.use, optimizer.options, self.parameters)
+        self._options = optimizer.options
+        within = [m for module in modules for m in module.modules()]
+        if not any(getattr(m, "sparse", False) for m in within):  # as an embedding is
+            self._options = fastest(optimizer.use, optimizer.options, self.parameters)
         cls: Any = optimizer_class(optimizer.use)
         try:
             self.optimizer: torch.optim.Optimizer = cls(
@@ -95,7 +98,9 @@ class Player:
 
     def apply_options(self) -> None:
         """Set the optimiser's options anew, after a checkpoint has set the old ones."""
-        options = self._options | self._held
+        # also what was not chosen here, and a checkpoint brings
+        chosen = {k: v for k, v in self.optimizer.defaults.items() if k == "fused"}
+        options = chosen | self._options | self._held
         for group in self.optimizer.param_groups:
             # one that an optimiser keeps elsewhere is as it was built with
             group.update({k: v for k, v in options.items() if group.get(k, v) != v})
@@ -129,9 +134,9 @@ class Player:
         if scaled and self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)
         present = [p.grad for p in self.parameters if p.grad is not None]
-        if present and present[0].device.type == "cpu":  # twice as fast there
+        if present and all(map(is_plain, present)):
             squares = (torch.dot(row, row).item() for row in map(flat, present))
-            return torch.tensor(math.sqrt(sum(squares)))
+            return torch.tensor(math.sqrt(sum(squares)))  # twice as fast as norms
         return nn.utils.get_total_norm(present).to(self.parameters[0].device)
 
     def update(self, *, norm: Tensor, steps: float, epochs: float) -> None:

@@ -37,7 +37,8 @@ class Train:
         data: keep the data on the device, stream it, or decide by its size.
         memory_format: how weights of two-dimensional convolutions lie in memory; auto
             is channels-last where that is faster, and the parts can take it.
-        workers: processes that read streamed data; 0 reads in the training process.
+        workers: processes that read samples before they are needed: streamed ones, and
+            resident ones in the first pass; 0 reads in the training process.
         log_every: steps between two lines of metrics.
         sample_every: steps between two sample grids; 0 for none.
         samples: samples in a grid.

@@ -218,7 +218,7 @@ def read(path: Path) -> Checkpoint:
             parts={k: Origin(**origin) for k, origin in manifest["parts"].items()},
             versions=manifest["versions"],
             threads=int(manifest["threads"]),
-            memory_format=str(manifest["memory_format"]),
+            memory_format=str(manifest.get("memory_format", "contiguous")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error

@@ -160,7 +160,8 @@ class Health:
     def gankit_after_step(self, run: Run, report: Report) -> None:
         """Look at the players, and at samples, when it is time."""
         train = run.assembly.train
-        self._look_at_data(run)
+        if run.due(train.log_every):
+            self._look_at_data(run)
         if _NORM in report.measurements:
             self._usual.add(report.measurements[_NORM])
         if run.step % train.log_every == 0:
@@ -170,8 +171,11 @@ class Health:
 
     def _look_at_data(self, run: Run) -> None:
         """Count the items that have turned out broken, and tell of the first."""
-        broken = run.data.broken
-        if broken and run.measured.get(BROKEN, (0, 0.0))[1] != len(broken):
+        broken: dict[int, str] = {}
+        for told in run.processes.gather(run.data.broken):
+            broken = told | broken
+        # a run that goes on finds them again
+        if len(broken) > run.measured.get(BROKEN, (0, 0.0))[1]:
             run.measure(BROKEN, len(broken))
             run.warn(
                 BROKEN,
