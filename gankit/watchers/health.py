@@ -171,10 +171,9 @@ class Health:
 
     def _look_at_data(self, run: Run) -> None:
         """Count the items that have turned out broken, and tell of the first."""
-        broken: dict[int, str] = {}
-        for told in run.processes.gather(run.data.broken):
-            broken = told | broken
-        # a run that goes on finds them again
+        # of several processes the first tells of what it has read itself; and a run that
+        # goes on finds them again
+        broken = run.data.broken
         if len(broken) > run.measured.get(BROKEN, (0, 0.0))[1]:
             run.measure(BROKEN, len(broken))
             run.warn(
