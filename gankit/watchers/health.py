@@ -171,7 +171,7 @@ class Health:
 
     def _look_at_data(self, run: Run) -> None:
         """Count the items that have turned out broken, and tell of the first."""
-        # of several processes the first tells of what it has read itself; and a run that
+        # of several processes the first tells of what it has read itself; a run that
         # goes on finds them again
         broken = run.data.broken
         if len(broken) > run.measured.get(BROKEN, (0, 0.0))[1]:
