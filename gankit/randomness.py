@@ -39,7 +39,7 @@ def seed_global(seed: int, *purpose: str | int) -> None:
     """
     number = key(seed, *purpose)
     torch.default_generator.manual_seed(number)
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call] # torch has no types here
         torch.cuda.manual_seed_all(number)
     if torch.backends.mps.is_available():
         torch.mps.manual_seed(number)

@@ -601,7 +601,7 @@ def test_ten_steps_are_the_references_to_the_bit(
     case = CASES[name]
     # the reference is plain, and `test_speed.py` compares what is fast with that
     monkeypatch.setattr(misfits, "judges_apart", lambda network, shapes: False)
-    monkeypatch.setattr(players, "fastest", lambda use, options, parameters: options)
+    monkeypatch.setattr(players, "fastest", lambda use, options, modules: options)
     trace = _play(case, tmp_path / "run", plugin_file("their_parts.py", PARTS))
     game = _reference(case, trace)
     for index in range(STEPS):

@@ -136,7 +136,8 @@ class JsonLines(Lines):
     def gankit_before_run(self, run: Run) -> None:
         """Introduce the run."""
         line = {"run": str(run.folder), "steps": run.total, "items": len(run.data)}
-        said = {"skipped": list(run.data.skipped), "notes": list(run.notes)}
+        told = {"skipped": run.data.skipped, "notes": run.notes, "choices": run.choices}
+        said = {name: list(lines) for name, lines in told.items()}
         click.echo(json.dumps(line | said))
 
     @hookimpl

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -53,7 +54,9 @@ def train(
     gankit train dcgan dataset.root=data loss.use=hinge train.steps=2000
     gankit train my.toml --plugin my_parts.py --out runs/mine
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
-    api = _imported()
+    _import_torch()
+    from gankit import api
+
     if recipe is not None and "=" in recipe:  # no recipe, only overrides
         overrides, recipe = (recipe, *overrides), None
     if processes > 1 and not _is_launched():
@@ -93,7 +96,9 @@ def resume(
     gankit resume runs/quickstart-1
     gankit resume runs/quickstart-1 train.steps=6000
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
-    api = _imported()
+    _import_torch()
+    from gankit import api
+
     if processes > 1 and not _is_launched():
         words = ["resume", run, *overrides]
         return _shared(words, processes, context, as_json=as_json)
@@ -109,21 +114,21 @@ def resume(
     return _ended(resumed, as_json=as_json)
 
 
-def _imported() -> Any:
-    """Import what trains; collect no garbage among the million objects that come then.
+def _import_torch() -> None:
+    """Import torch; collect no garbage among the million objects that come then.
 
     It would take a tenth of the time to the first step, and find none. They are not
-    looked at later either.
+    looked at later either. Where torch is there, this process is somebody else's too,
+    and its garbage is left alone.
     """
+    if "torch" in sys.modules:
+        return
     gc.disable()
     try:
-        import torch._dynamo  # noqa: F401 # as the first optimiser would
-
-        from gankit import api
+        import torch._dynamo  # noqa: F401 # the first optimiser would, for a second
     finally:
         gc.freeze()
         gc.enable()
-    return api
 
 
 def _is_launched() -> bool:

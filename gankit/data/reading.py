@@ -1,4 +1,7 @@
-"""Reading a data set: whole onto the device, or only what is known of its items.
+"""Reading a data set: what is known of its items, and of some sets all samples.
+
+Samples of a set with ``annotations`` are read when they are played with. Of another,
+all items are read at once, and samples kept where they fit.
 
 Every process reads the samples that it will hold. What they tell each other is small:
 which items are broken, and of streamed sets, whose items they share out among them,

@@ -39,7 +39,10 @@ _TRIAL = 2  # samples in the pass that checks shapes
 
 
 def misfits_of(assembly: Assembly) -> list[str]:
-    """Say what of an assembly cannot be; copies of its parts are tried."""
+    """Say what of an assembly cannot be; copies of its parts are tried.
+
+    What the trial finds out for speed is noted in the assembly.
+    """
     a = assembly
     everything = {"dataset": a.dataset, **a.parts()}.items()
     if problems := [x for place, part in everything for x in malformed(place, part)]:

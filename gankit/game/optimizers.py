@@ -11,7 +11,7 @@ from gankit.plugins.importing import resolve
 
 if TYPE_CHECKING:  # showing a recipe must not import torch
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
 
 def optimizer_class(use: str) -> type[torch.optim.Optimizer]:
@@ -31,16 +31,29 @@ def optimizer_class(use: str) -> type[torch.optim.Optimizer]:
 
 
 def fastest(
-    use: str, options: dict[str, Any], parameters: Sequence[Tensor]
+    use: str,
+    options: dict[str, Any],
+    modules: Sequence[nn.Module],
+    device: torch.device | None = None,
 ) -> dict[str, Any]:
     """Add ``fused=True`` to options, where torch has one kernel for all of a step.
 
     One that the options choose themselves is left alone. A fused kernel walks through
     weights as they lie in memory: those that lie with gaps it would miss. Whether it
     can be had is tried by a step, because only that tells of devices and types.
+
+    Args:
+        use: the optimiser.
+        options: as the recipe has them.
+        modules: what it moves.
+        device: where that will be; where it is, if left out.
     """
     import torch
 
+    parameters = [p for m in modules for p in m.parameters() if p.requires_grad]
+    within = [m for module in modules for m in module.modules()]
+    if any(getattr(m, "sparse", False) for m in within):
+        return options  # the gradient of such an embedding is sparse
     chosen = any(options.get(name) is not None for name in ("fused", "foreach"))
     if ":" in use or chosen or options.get("differentiable"):
         return options
@@ -49,7 +62,7 @@ def fastest(
     ):
         return options
     fused = options | {"fused": True}
-    sorts = {(p.device, p.dtype) for p in parameters}
+    sorts = {(device or p.device, p.dtype) for p in parameters}
     alone = [torch.zeros(1, device=d, dtype=t, requires_grad=True) for d, t in sorts]
     for weight in alone:
         weight.grad = torch.zeros_like(weight)
@@ -58,11 +71,6 @@ def fastest(
     except (TypeError, RuntimeError, ValueError):  # there is none, or not here
         return options
     return fused
-
-
-def kernels(use: str, options: dict[str, Any]) -> str:
-    """Say which optimiser this is, and whether one kernel does all of its step."""
-    return f"fused {use}" if options.get("fused") else use
 
 
 def full_name(use: str) -> str:

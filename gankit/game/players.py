@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gankit.compute.memory import flat, is_plain, laid_out_as
 from gankit.errors import UsageError, nearest
-from gankit.game.optimizers import fastest, full_name, kernels, optimizer_class
+from gankit.game.optimizers import fastest, full_name, optimizer_class
 from gankit.game.settings import Optimizer
 
 
@@ -42,10 +42,7 @@ class Player:
         self.parameters = [
             p for module in modules for p in module.parameters() if p.requires_grad
         ]
-        self._options = optimizer.options
-        within = [m for module in modules for m in module.modules()]
-        if not any(getattr(m, "sparse", False) for m in within):  # as an embedding is
-            self._options = fastest(optimizer.use, optimizer.options, self.parameters)
+        self._options = fastest(optimizer.use, optimizer.options, modules)
         cls: Any = optimizer_class(optimizer.use)
         try:
             self.optimizer: torch.optim.Optimizer = cls(
@@ -82,11 +79,6 @@ class Player:
         for name in names:
             self._held.pop(name, None)
         self.apply_options()
-
-    @property
-    def kernels(self) -> str:
-        """Which optimiser moves it, and by what kernels."""
-        return kernels(self._settings.use, self._options)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the options that are held."""

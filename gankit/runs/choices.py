@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from gankit.compute.memory import suits_channels_last
 from gankit.errors import UsageError
 from gankit.game.assembly import Assembly
-from gankit.game.optimizers import fastest, kernels
+from gankit.game.optimizers import fastest
+from gankit.game.settings import PLAYERS
 from gankit.runs.checkpoint import Checkpoint
 
 
@@ -47,8 +47,7 @@ def choices(
     """
     train, why_not = assembly.train, assembly.refuses_channels_last
     refused = f", because channels-last is refused: {why_not}" if why_not else ""
-    moved = [torch.empty(1, device=device, requires_grad=True)]
-    moves = {_moved_by(assembly, player, moved): None for player in assembly.optimizers}
+    moves = {_moved_by(assembly, player, device): None for player in PLAYERS}
     judged = "in one pass" if assembly.judges_apart else "in a pass each"
     return (
         f"device: {device}, {train.precision}",
@@ -60,6 +59,8 @@ def choices(
     )
 
 
-def _moved_by(assembly: Assembly, player: str, moved: list[Tensor]) -> str:
-    optimizer = assembly.optimizers[player]
-    return kernels(optimizer.use, fastest(optimizer.use, optimizer.options, moved))
+def _moved_by(assembly: Assembly, player: str, device: torch.device) -> str:
+    """Name a player's optimiser, and whether one kernel does all of its step."""
+    optimizer, modules = assembly.optimizers[player], assembly.learning_with(player)
+    options = fastest(optimizer.use, optimizer.options, modules, device)
+    return f"fused {optimizer.use}" if options.get("fused") else optimizer.use

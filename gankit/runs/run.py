@@ -256,9 +256,9 @@ class Run:
         failed = self.step
         saved = self.processes.broadcast(self._last_good())
         if saved is None or failed <= self._failed_at:
-            again = "again, after going back" if saved else "no checkpoint to go to"
+            how = "again, after going back" if saved else "no checkpoint to go back to"
             final = DivergedError(
-                f"the run has diverged at step {failed:,} ({again}): {error}"
+                f"the run has diverged at step {failed:,} ({how}): {error}"
             )
             if self.folder is not None:
                 final.add_note(f"mend it, and go on with `gankit resume {self.folder}`")
