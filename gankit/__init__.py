@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from gankit.data.annotations import Classes, Picture, Tags, Texts, Vector
     from gankit.data.facts import Facts, Item
+    from gankit.data.reading import read_data
     from gankit.game.assembly import Assembly
     from gankit.game.noise import Noise
     from gankit.game.players import Player
@@ -79,6 +80,7 @@ __all__ = [
     "assemble",
     "hookimpl",
     "load",
+    "read_data",
     "read_recipe",
     "resume",
     "resuming",
@@ -115,6 +117,7 @@ _LAZY = {
     "Update": "gankit.game.update",
     "assemble": "gankit.recipe.building",
     "load": "gankit.api",
+    "read_data": "gankit.data.reading",
     "read_recipe": "gankit.recipe.recipe",
     "resume": "gankit.api",
     "resuming": "gankit.api",

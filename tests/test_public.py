@@ -58,6 +58,7 @@ def test_these_are_the_public_names() -> None:
         "assemble",
         "hookimpl",
         "load",
+        "read_data",
         "read_recipe",
         "resume",
         "resuming",

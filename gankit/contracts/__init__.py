@@ -59,7 +59,9 @@ class Dataset(Protocol):
     before it is played with; one that turns out to be broken then is replaced by the
     next that is whole. A set with ``annotations`` that holds its samples anyway, as one
     tensor (N, *stored), gives that as ``all_samples``, which spares asking for each.
-    ``skipped``, lines such as ``"a.jpg: no caption"``, is shown.
+    ``skipped``, lines such as ``"a.jpg: no caption"``, is shown. ``splits`` are data
+    sets of the same facts whose items it leaves out, for who measures: by name, as
+    ``"validation"`` and ``"test"``, what builds each when it is called.
     """
 
     @property

@@ -23,7 +23,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "noise": ("size", "__call__"),
 }
 OPTIONAL: dict[str, tuple[str, ...]] = {
-    "dataset": ("transform", "annotations", "all_samples", "skipped"),
+    "dataset": ("transform", "annotations", "all_samples", "skipped", "splits"),
     "generator": ("observe",),
     "discriminator": ("logits_shape", "lipschitz"),
     "loss": (

@@ -410,3 +410,65 @@ def test_real_captioned_photographs(tmp_path):
         }
     train = captioned_folder(root=tmp_path, split="train")
     assert len(train) == sum(line["split"] == "train" for line in known.values())
+
+
+def test_other_splits_are_held_out_with_the_classes_trained_on(tmp_path):
+    """``dev`` is called validation; a class that is not trained on has no index."""
+    paint_all(tmp_path, "a.png", "b.png", "c.png", "d.png", "e.png")
+    write_lines(
+        tmp_path,
+        {"image": "a.png", "caption": "a", "split": "train", "class": "dog"},
+        {"image": "b.png", "caption": "b", "split": "train", "class": "fox"},
+        {"image": "c.png", "caption": "c", "split": "dev", "class": "fox"},
+        {"image": "d.png", "caption": "d", "split": "dev", "class": "cat"},
+        {"image": "e.png", "caption": "e", "split": "test", "class": "fox"},
+    )
+    data = captioned_folder(root=tmp_path, split="train", size=8)
+    assert data.splits.keys() == {"validation", "test"}
+    held = data.splits["validation"]()
+    assert [item.annotations for item in held] == [{"label": 1, "captions": ("c",)}]
+    assert held.facts == data.facts
+    assert held.skipped == ["d.png: its class 'cat' is not among those trained on"]
+
+
+def test_only_some_classes_are_kept_in_every_split(tmp_path):
+    """A class that is not there is an error that names the nearest."""
+    paint_all(tmp_path, "a.png", "b.png", "c.png", "d.png")
+    write_lines(
+        tmp_path,
+        {"image": "a.png", "caption": "a", "split": "train", "class": "dog"},
+        {"image": "b.png", "caption": "b", "split": "train", "class": "fox"},
+        {"image": "c.png", "caption": "c", "split": "test", "class": "dog"},
+        {"image": "d.png", "caption": "d", "split": "test", "class": "fox"},
+    )
+    data = captioned_folder(root=tmp_path, split="train", only=("fox",))
+    texts = [[item.annotations["captions"] for item in s] for s in (data, held(data))]
+    assert texts == [[("b",)], [("d",)]]
+    with pytest.raises(DataError, match=r"only = 'dgo': .*did you mean 'dog'"):
+        captioned_folder(root=tmp_path, only=("dgo",))
+
+
+def held(data):
+    """Return the test split."""
+    return data.splits["test"]()
+
+
+def test_a_share_is_held_out_whatever_else_is_there(tmp_path):
+    """Kept and held out make all; a picture stays on its side when others come."""
+    names = [f"{i}.png" for i in range(40)]
+    write_lines(
+        paint_all(tmp_path, *names), *({"image": n, "caption": n} for n in names)
+    )
+    data = captioned_folder(root=tmp_path, hold_out=0.25)
+    kept, out = (
+        {item.annotations["captions"][0] for item in some}
+        for some in (data, held(data))
+    )
+    assert kept | out == {*names}
+    assert 4 <= len(out) <= 16
+    (tmp_path / "captions.jsonl").unlink()
+    write_lines(tmp_path, *({"image": n, "caption": n} for n in names[:20]))
+    fewer = captioned_folder(root=tmp_path, hold_out=0.25)
+    assert {i.annotations["captions"][0] for i in held(fewer)} == out & {*names[:20]}
+    with pytest.raises(ValueError, match="leave out hold_out"):
+        captioned_folder(root=tmp_path, split="train", hold_out=0.25)

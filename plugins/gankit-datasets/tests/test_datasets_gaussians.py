@@ -82,3 +82,15 @@ def test_torchs_own_generator_is_left_alone():
     torch.manual_seed(0)
     Gaussians(samples=10)
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_held_out_points_are_of_the_same_modes_and_other_draws():
+    """They are drawn from streams of their own, which the set's seed decides."""
+    data, other = Gaussians(samples=500, seed=3), Gaussians(samples=500, seed=4)
+    test, validation = data.splits["test"](), data.splits["validation"]()
+    assert torch.equal(test.centres, data.centres)
+    assert test.facts == data.facts
+    sets = [data, other, test, validation, other.splits["test"]()]
+    drawn = {tuple(s.all_samples.flatten().tolist()) for s in sets}
+    assert len(drawn) == len(sets)
+    assert torch.equal(test.all_samples, data.splits["test"]().all_samples)

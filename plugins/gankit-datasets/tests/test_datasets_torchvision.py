@@ -437,3 +437,17 @@ def test_the_real_mnist(tmp_path):
     pixels = torch.stack([item.sample for item in train]).float() / 255
     assert pixels.mean().item() == pytest.approx(0.13066, abs=1e-5)
     assert pixels.std().item() == pytest.approx(0.30811, abs=1e-5)
+
+
+def test_what_is_not_taken_is_held_out(root):
+    """Of six images two are taken; the others validate, and the other half tests."""
+    data = mnist(root=root, skip=1, take=2, download=False)
+    every = mnist(root=root, download=False).all_samples
+    validation, test = data.splits["validation"](), data.splits["test"]()
+    assert torch.equal(validation.all_samples, every[[0, 3, 4, 5]])
+    assert validation.facts == test.facts == data.facts
+    assert torch.equal(
+        test.all_samples, mnist(root=root, split="test", download=False).all_samples
+    )
+    assert mnist(root=root, download=False).splits.keys() == {"test"}
+    assert not test.splits

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 from unicodedata import normalize
 
-from gankit import Count
+from gankit import Count, Fraction
 from gankit.errors import DataError, listed, nearest
 from gankit_datasets.captions import Captions, read_jsonl, read_texts, without_suffix
 from gankit_datasets.folders import (
@@ -15,6 +15,7 @@ from gankit_datasets.folders import (
     PictureFolder,
     find_files,
     folder_names,
+    parted,
     pictures_among,
     refuse_most,
     stored_side,
@@ -22,6 +23,7 @@ from gankit_datasets.folders import (
 from gankit_datasets.pictures import Fit, Look
 
 _AUTO, _TEXTS, _FILE = "auto", "texts", "captions.jsonl"
+_HELD_OUT = dict.fromkeys(("dev", "val", "valid"), "validation")  # as it is called here
 
 
 def captioned_folder(
@@ -29,7 +31,9 @@ def captioned_folder(
     root: Path | str,
     captions: str = "auto",
     split: str | None = None,
+    hold_out: Fraction = 0.0,
     classes: Literal["auto", "none"] = "auto",
+    only: tuple[str, ...] = (),
     size: Count = 64,
     fit: Fit = "crop",
     channels: Literal[1, 3] = 3,
@@ -49,9 +53,12 @@ def captioned_folder(
         root: the folder of the pictures, searched to any depth
         captions: a JSON-lines file in root, which may leave pictures out; "texts", a
             text file beside each picture; "auto", captions.jsonl or else "texts"
-        split: keep only the lines of this split
+        split: keep only the lines of this split; the others are what is held out
+        hold_out: where there are no splits, this share of the pictures is left out,
+            and is the split "test"
         classes: take the lines' class or, where no line has one, the sub-folders; or
             take no classes
+        only: keep only pictures of these classes; all, if left out
         size: pixels a side of what the networks see
         fit: cut the centred square, pad to a square with white, or squash to one
         channels: 3 for colour, 1 for grey
@@ -61,8 +68,12 @@ def captioned_folder(
     Raises:
         DataError: no folder, no pictures, no captions, wrong lines in the captions
             file, or most of the pictures unreadable or without captions.
-        ValueError: a load_size below the size.
+        ValueError: a load_size below the size, or both a split and a hold_out.
     """
+    if split is not None and hold_out:
+        raise ValueError(
+            f"split = {split!r} holds out the other splits already; leave out hold_out"
+        )
     look = Look(side=stored_side(size, load_size), fit=fit, channels=channels)
     root, files, skipped = find_files(root)
     images = pictures_among(root, files)
@@ -83,13 +94,24 @@ def captioned_folder(
     if captions in (_AUTO, _TEXTS):  # a file that is named may leave pictures out
         remedy = f'caption them, or name the file that may leave some out: "{_FILE}"'
         refuse_most(silent, len(images), root, remedy)
+    entries = _entries(root, chosen, classes)
+    kept, held = parted(_classed(root, entries, only), hold_out)
+    splits = {
+        _HELD_OUT.get(name, name): [
+            entry
+            for entry in _entries(root, _of_split(root, known, name), classes)
+            if not only or entry.label in only
+        ]
+        for name in _others(known, split)
+    }
     return PictureFolder(
         root,
-        _entries(root, chosen, classes),
+        kept,
         look,
         size=size,
         mirror=mirror,
         skipped=[*skipped, *silent, *lost],
+        splits=splits | ({"test": held} if held else {}),
     )
 
 
@@ -147,6 +169,13 @@ def _of_split(
     return chosen
 
 
+def _others(known: Mapping[str, Captions], split: str | None) -> list[str]:
+    """Name the splits that are left out."""
+    if split is None:
+        return []
+    return sorted({said.split for said in known.values() if said.split} - {split})
+
+
 def _entries(
     root: Path, chosen: Mapping[str, Captions], classes: Literal["auto", "none"]
 ) -> list[Entry]:
@@ -162,3 +191,17 @@ def _entries(
         Entry(image, label, tuple(said.texts))
         for (image, said), label in zip(told.items(), labels, strict=True)
     ]
+
+
+def _classed(
+    root: Path, entries: Sequence[Entry], only: Sequence[str]
+) -> Sequence[Entry]:
+    """Keep pictures of some classes; all if there are none."""
+    there = sorted({entry.label for entry in entries if entry.label})
+    for name in only:
+        if name not in there:
+            raise DataError(
+                f"only = {name!r}: no picture in {root} is of that class"
+                f"{nearest(name, there)}; its classes are {listed(there)}"
+            )
+    return [entry for entry in entries if not only or entry.label in only]

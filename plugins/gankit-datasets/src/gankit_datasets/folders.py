@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from hashlib import blake2b
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from attrs import frozen
@@ -40,7 +43,8 @@ class PictureFolder:
 
     With ``look.side`` above ``size``, or with ``mirror``, it has a ``transform`` to
     random views of ``size`` pixels. ``skipped`` says what was left out and why, one
-    line each, beginning with ``skipped`` as given.
+    line each, beginning with ``skipped`` as given. ``splits`` builds what is held out,
+    by name: pictures of classes that are among the entries too.
 
     Raises:
         DataError: no entry can be used, or most cannot.
@@ -55,6 +59,7 @@ class PictureFolder:
         size: int,
         mirror: bool,
         skipped: Iterable[str] = (),
+        splits: Mapping[str, Sequence[Entry]] = MappingProxyType({}),
     ) -> None:
         readable, unreadable = _readable(root, entries)
         refuse_most(unreadable, len(entries), root, "mend or remove these files")
@@ -66,9 +71,9 @@ class PictureFolder:
             "give them one, or take no classes from the folder",
         )
         self.skipped = [*skipped, *unreadable, *classless]
-        self._root, self._entries, self._look = root, kept, look
+        self.root, self.look, self._entries = root, look, kept
         names = sorted({entry.label for entry in kept if entry.label is not None})
-        self._indices = {name: index for index, name in enumerate(names)}
+        self.indices = {name: index for index, name in enumerate(names)}
         declared: dict[str, Any] = {}
         if names:
             declared["label"] = Classes(names)
@@ -77,12 +82,16 @@ class PictureFolder:
         self.facts = Facts((look.channels, size, size), **declared)
         if look.side != size or mirror:
             self.transform = RandomView(size, mirror)
+        self.splits = {
+            name: partial(_held_out, self, others, size, mirror)
+            for name, others in splits.items()
+        }
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __getitem__(self, index: int) -> Item:
-        sample = self._look.read(self._root / self._entries[index].image)
+        sample = self.look.read(self.root / self._entries[index].image)
         return Item(sample, **self.annotations(index))
 
     def annotations(self, index: int) -> dict[str, Any]:
@@ -90,10 +99,42 @@ class PictureFolder:
         entry = self._entries[index]
         known: dict[str, Any] = {}
         if entry.label is not None:
-            known["label"] = self._indices[entry.label]
+            known["label"] = self.indices[entry.label]
         if "captions" in self.facts.annotations:
             known["captions"] = entry.captions
         return known
+
+
+def _held_out(
+    known: PictureFolder, entries: Sequence[Entry], size: int, mirror: bool
+) -> PictureFolder:
+    """Build what is held out, with the classes that are known and no others."""
+    classed = "label" in known.facts.annotations
+    kept = [entry for entry in entries if not classed or entry.label in known.indices]
+    held = PictureFolder(known.root, kept, known.look, size=size, mirror=mirror)
+    held.skipped += [
+        f"{entry.image}: its class {entry.label!r} is not among those trained on"
+        for entry in entries
+        if classed and entry.label not in known.indices
+    ]
+    held.indices, held.facts = known.indices, known.facts
+    return held
+
+
+def parted(entries: Sequence[Entry], share: float) -> tuple[list[Entry], list[Entry]]:
+    """Hold out a share of the pictures, by a digest of their paths: (kept, held out).
+
+    Which they are does not depend on what other pictures there are.
+    """
+    bound = int(share * 2**64)
+    held = [entry for entry in entries if _drawn(entry.image) < bound]
+    kept = [entry for entry in entries if _drawn(entry.image) >= bound]
+    return kept, held
+
+
+def _drawn(image: str) -> int:
+    """Turn a path into 64 bits."""
+    return int.from_bytes(blake2b(image.encode(), digest_size=8).digest(), "big")
 
 
 def stored_side(size: int, load_size: int | None) -> int:

@@ -9,13 +9,16 @@ al. 2018 (PacGAN), section 4.1: a ring of 8 with radius 1 and variance 1e-4, a g
 from __future__ import annotations
 
 import math
-from typing import Literal
+from functools import partial
+from hashlib import blake2b
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from gankit import UNBOUNDED, Classes, Count, Facts, Item, Positive, Whole
 
+_HELD_OUT = 10_000  # points of a split, at most
 _BLOCK = 4096  # points drawn by one call, so that a longer set begins like a shorter
 
 
@@ -57,6 +60,17 @@ class Gaussians:
         self._labels = torch.arange(samples) % len(self.centres)
         noise = _standard_normal(samples, seed)
         self.all_samples = self.centres[self._labels] + self.std * noise
+        again: dict[str, Any] = {
+            "layout": layout,
+            "modes": modes,
+            "extent": extent,
+            "std": std,
+        }
+        others = dict.fromkeys(("validation", "test"), min(samples, _HELD_OUT))
+        self.splits = {
+            name: partial(Gaussians, **again, samples=count, seed=_apart(seed, name))
+            for name, count in others.items()
+        }
         names = tuple(f"mode {number}" for number in range(len(self.centres)))
         self.facts = Facts((2,), sample_range=UNBOUNDED, label=Classes(names))
 
@@ -84,6 +98,11 @@ def _grid(modes: int, half_side: float) -> Tensor:
         )
     ticks = torch.linspace(-half_side, half_side, side)
     return torch.cartesian_prod(ticks, ticks)  # (modes, 2)
+
+
+def _apart(seed: int, split: str) -> int:
+    """Return the seed of a split: one that nobody sets."""
+    return int.from_bytes(blake2b(f"{seed}/{split}".encode(), digest_size=7).digest())
 
 
 def _standard_normal(count: int, seed: int) -> Tensor:

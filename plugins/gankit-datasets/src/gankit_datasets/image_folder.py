@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from gankit import Count
+from gankit import Count, Fraction
 from gankit_datasets.folders import (
     Entry,
     PictureFolder,
     find_files,
     folder_names,
+    parted,
     pictures_among,
     stored_side,
 )
@@ -26,6 +27,7 @@ def image_folder(
     load_size: Count | None = None,
     mirror: bool = False,
     labels: Literal["folders", "none"] = "folders",
+    hold_out: Fraction = 0.0,
 ) -> PictureFolder:
     """Read the pictures below a folder; its sub-folders are classes, if it has any.
 
@@ -41,6 +43,7 @@ def image_folder(
         load_size: store pictures at this size and cut random squares from them
         mirror: mirror half of the pictures, anew each time they are used
         labels: take sub-folders as classes, or take no classes
+        hold_out: this share of the pictures is left out, and is the split "test"
 
     Raises:
         DataError: no folder, no pictures in it, or most of them unreadable.
@@ -51,4 +54,13 @@ def image_folder(
     images = pictures_among(root, files)
     names = folder_names(images) if labels == "folders" else [None] * len(images)
     entries = [Entry(*pair) for pair in zip(images, names, strict=True)]
-    return PictureFolder(root, entries, look, size=size, mirror=mirror, skipped=skipped)
+    kept, held = parted(entries, hold_out)
+    return PictureFolder(
+        root,
+        kept,
+        look,
+        size=size,
+        mirror=mirror,
+        skipped=skipped,
+        splits={"test": held} if held else {},
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +21,8 @@ _CHUNK = 1024  # pictures converted to float at once, to bound memory
 class StoredImages:
     """Pictures and labels, each item a row of one tensor.
 
+    ``splits`` builds held-out ones, by name.
+
     Args:
         samples: (N, C, H, W), uint8
         labels: N class indices
@@ -31,6 +35,7 @@ class StoredImages:
         self.all_samples = samples
         self._labels = list(labels)
         self.facts = Facts(samples.shape[1:], label=Classes(classes))
+        self.splits: dict[str, Callable[[], StoredImages]] = {}
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -55,17 +60,47 @@ def stored_images(
 ) -> StoredImages:
     """Load a data set of torchvision, cut the wanted items out and fit their size.
 
+    What of the training half is not taken is its validation split.
+
     Raises:
         DataError: it cannot be loaded, or has fewer items than asked for.
     """
+    half = partial(_half, source, root=root, size=size, download=download)
     loaded = load(source, root, train=split == "train", download=download)
     kept = _span(len(loaded.data), skip, take, f"{source.title}'s {split} split")
-    samples = torch.as_tensor(loaded.data[kept])
+    images = _cut(source, loaded, slice(*kept), size)
+    if split == "train":
+        left = [*range(kept[0]), *range(kept[1], len(loaded.data))]
+        if left:
+            images.splits["validation"] = partial(half, "train", left)
+        images.splits["test"] = partial(half, "test", slice(None))
+    return images
+
+
+def _half(
+    source: Source,
+    split: str,
+    rows: slice | list[int],
+    *,
+    root: Path | str,
+    size: int | None,
+    download: bool,
+) -> StoredImages:
+    """Load some items of one half of a data set."""
+    loaded = load(source, root, train=split == "train", download=download)
+    return _cut(source, loaded, rows, size)
+
+
+def _cut(
+    source: Source, loaded: Any, rows: slice | list[int], size: int | None
+) -> StoredImages:
+    """Cut items out of what was loaded, and fit their size."""
+    samples = torch.as_tensor(loaded.data)[rows]
     if samples.ndim == 3:  # (N, H, W)
         samples = samples.unsqueeze(1)
     else:  # (N, H, W, C)
         samples = samples.permute(0, 3, 1, 2).contiguous()
-    labels = torch.as_tensor(loaded.targets[kept]).tolist()
+    labels = torch.as_tensor(loaded.targets)[rows].tolist()
     if size is not None:
         wide = max(samples.shape[-2:])
         grow = _bordered if wide <= size <= source.border_up_to else _resized
@@ -73,8 +108,8 @@ def stored_images(
     return StoredImages(samples, labels, source.classes or loaded.classes)
 
 
-def _span(length: int, skip: int, take: int | None, title: str) -> slice:
-    """Return the slice of ``take`` items after the first ``skip``."""
+def _span(length: int, skip: int, take: int | None, title: str) -> tuple[int, int]:
+    """Return where ``take`` items after the first ``skip`` begin and end."""
     stop = length if take is None else skip + take
     if skip >= length or stop > length:
         wanted = f"skip = {skip}" + ("" if take is None else f" and take = {take}")
@@ -82,7 +117,7 @@ def _span(length: int, skip: int, take: int | None, title: str) -> slice:
             f"{wanted}: more than the {length} items of {title}; "
             f"lower them until skip + take is at most {length}"
         )
-    return slice(skip, stop)
+    return skip, stop
 
 
 def _bordered(images: Tensor, size: int) -> Tensor:
