@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy
 import pytest
 
 from gankit.cli import run
@@ -65,6 +66,27 @@ def test_interpolation_walks_between_noises(captioned: str, tmp_path: Path) -> N
     assert walk != _drawn([captioned, *text], tmp_path, count=9)
 
 
+def test_interpolation_walks_between_conditions(labelled: str, tmp_path: Path) -> None:
+    """In a row the noise is held: two columns are the samples of either label."""
+    path = str(tmp_path / "walk.npy")
+    labels = ["--label", "mode 1", "--label", "mode 2"]
+    walk = ["--interpolate-conditions", "-n", "4", "-o", path]
+    assert run(["sample", labelled, *labels, *walk]) == 0
+    walked = numpy.load(path)
+    for column, label in enumerate(("mode 1", "mode 2")):
+        plain = ["--label", label, "-n", "2", "-o", path]
+        assert run(["sample", labelled, *plain]) == 0
+        assert (walked[column::2] == numpy.load(path)).all()
+
+
+def test_labels_take_turns(labelled: str, tmp_path: Path, capsys: Capture) -> None:
+    """As captions do."""
+    labels = ["--label", "mode 1", "--label", "2", "--json"]
+    _drawn([labelled, *labels], tmp_path)
+    said = json.loads(capsys.readouterr().out)
+    assert said["captions"] == ["mode 1", "2"] * 2
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments", "said"),
     [
@@ -83,6 +105,21 @@ def test_interpolation_walks_between_noises(captioned: str, tmp_path: Path) -> N
         ("labelled", ["--label", "mode 9"], "no class 'mode 9'; did you mean 'mode 3'"),
         ("labelled", ["--label", "7"], "no class '7'; the classes are 'mode 0'"),
         ("captioned", ["--text", "日本"], "the caption '日本' has nothing that"),
+        (
+            "labelled",
+            ["--interpolate", "--interpolate-conditions"],
+            "--interpolate and --interpolate-conditions are two walks; choose one",
+        ),
+        (
+            "unlabelled",
+            ["--interpolate-conditions"],
+            "this run is not conditioned: it has no conditions to walk between",
+        ),
+        (
+            "labelled",
+            ["--interpolate-conditions", "--label", "1"],
+            "label: a walk has two ends; give two to walk between, not 1",
+        ),
         ("labelled", ["-n", "0"], "0 is not in the range x>=1"),
         ("labelled", ["-o", "grid.what"], "cannot write 'grid.what'"),
         ("labelled", ["-o", "gone/grid.png"], "cannot write 'gone/grid.png'"),

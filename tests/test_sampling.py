@@ -10,9 +10,13 @@ import torch
 from torch import Tensor, nn
 
 import gankit
-from games import Labels, Linear, make_assembly, make_run
+from games import Labels, Linear, Numbers, make_assembly, make_run
 from gankit.contracts import UNBOUNDED, Shapes
+from gankit.data.annotations import Tags
+from gankit.data.facts import Facts
+from gankit.errors import UsageError
 from gankit.plugins.discovery import discover
+from gankit.randomness import generator as counted
 from gankit.runs.preparation import prepare
 from tiny import LABELLED
 
@@ -108,6 +112,124 @@ def test_a_walk_is_a_line_from_one_noise_to_the_next() -> None:
     rows = drawn.samples.view(3, 4, 2)
     torch.testing.assert_close(rows[:, 1] - rows[:, 0], rows[:, 3] - rows[:, 2])
     assert drawn.captions == ("class 2",) * 12
+
+
+class Blurred(Labels):
+    """A conditioner that adds noise of its own to what it gives."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Map (B,) to (B, 3)."""
+        vectors = super().forward(tokens)
+        return vectors + torch.randn_like(vectors)
+
+
+def test_a_walk_between_conditions_is_what_is_computed_by_hand() -> None:
+    """G(z, (1 - w) e_a + w e_b), with one z a row: those of plain samples."""
+    run = make_run(conditioner=Labels())
+    run.game.play(0)
+    sampler = run.sampler
+    drawn = sampler.interpolate_conditions(rows=3, steps=5, seed=2, label=[1, 3])
+    generator, conditioner = sampler.generator, sampler.conditioner
+    noise = run.game.noise(3, counted("cpu", 2, "sample"))
+    first, last = conditioner.table.weight[1].double(), conditioner.table.weight[3]
+    norm, layer = generator.norm, generator.layer
+    for i, row in enumerate(drawn.samples.view(3, 5, 2)):
+        for j, sample in enumerate(row):
+            between = (1 - j / 4) * first + j / 4 * last
+            joined = torch.cat([noise[i].double(), between])
+            logits = layer.weight.double() @ joined + layer.bias
+            scaled = (logits - norm.running_mean) / (norm.running_var + norm.eps).sqrt()
+            by_hand = (scaled * norm.weight + norm.bias).detach().float()
+            torch.testing.assert_close(sample, by_hand)
+    plain = sampler.sample(3, seed=2, label=1).samples
+    assert torch.equal(drawn.samples[::5], plain)
+    assert drawn.captions == ("class 1", "", "", "", "class 3") * 3
+
+
+def test_a_walk_between_conditions_holds_what_networks_draw() -> None:
+    """Its ends are the samples of either condition to the bit, whatever is drawn."""
+    run = make_run(conditioner=Blurred(), dropout=0.5)
+    sampler = run.sampler
+    walk = sampler.interpolate_conditions(rows=70, steps=2, seed=4, label=[0, 2])
+    for end, label in enumerate((0, 2)):
+        plain = sampler.sample(70, seed=4, label=label).samples
+        assert torch.equal(walk.samples[end::2], plain)
+
+
+def test_a_walk_between_equal_conditions_stands_still() -> None:
+    """What a conditioner draws is the same at both ends, and so nothing moves."""
+    run = make_run(conditioner=Blurred(), dropout=0.5)
+    rows = run.sampler.interpolate_conditions(rows=4, steps=3, label=[1, 1])
+    rows = rows.samples.view(4, 3, 2)
+    torch.testing.assert_close(rows, rows[:, :1].expand(-1, 3, -1))
+
+
+def test_a_walk_without_a_wish_leads_between_two_of_the_run_s_own() -> None:
+    """The first, and the first that is another."""
+    sampler = make_run(conditioner=Labels()).sampler
+    own = gankit.Sampler(
+        sampler.generator,
+        sampler.conditioner,
+        sampler.noise,
+        sampler.facts,
+        [2, 2, 3, 1],
+        sampler.device,
+    )
+    drawn = own.interpolate_conditions(rows=1, steps=2)
+    assert drawn.captions == ("class 2", "class 3")
+
+
+class Flags(Labels):
+    """A conditioner of tags, of which an item may have none."""
+
+    reads = "flags"
+
+    def tokens(self, raw: Tensor) -> Tensor:
+        """Count the tags, (N,)."""
+        return raw.sum(1)
+
+
+def test_an_end_without_a_text_has_an_empty_caption() -> None:
+    """As a set of tags that is empty."""
+    run = make_run(conditioner=Labels())
+    sampler = gankit.Sampler(
+        run.sampler.generator,
+        Flags(),
+        run.sampler.noise,
+        Facts((2,), sample_range=UNBOUNDED, flags=Tags(("old", "red"))),
+        (),
+        run.sampler.device,
+    )
+    drawn = sampler.interpolate_conditions(rows=2, steps=3, flags=[(), ("red",)])
+    assert drawn.captions == ("", "", "red") * 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"label": 1}, "label: a walk has two ends; give two to walk between, not 1"),
+        ({"label": [1, 2, 3]}, "give two to walk between, not 3"),
+        ({"text": ["a", "b"]}, "is conditioned on its label: it takes no text"),
+        ({"label": [1, 9]}, "label: 9 is the index of none"),
+        ({"label": [1, 2], "steps": 1}, "steps 1: a walk has two ends; give 2 or more"),
+    ],
+)
+def test_what_is_no_walk_between_two_conditions_is_refused(
+    asked: dict[str, Any], said: str
+) -> None:
+    """With what to give instead."""
+    sampler = make_run(conditioner=Labels()).sampler
+    with pytest.raises(UsageError, match=said):
+        sampler.interpolate_conditions(**asked)
+
+
+def test_a_run_that_has_no_two_conditions_has_no_walk_between_them() -> None:
+    """Without a conditioner, or where all items have the same condition."""
+    with pytest.raises(UsageError, match="not conditioned: it has no conditions to wa"):
+        make_run().sampler.interpolate_conditions()
+    alike = make_run(dataset=Numbers(classes=1), conditioner=Labels(1))
+    with pytest.raises(UsageError, match="the run's own label are all one; ask for tw"):
+        alike.sampler.interpolate_conditions()
 
 
 class Positional(nn.Module):

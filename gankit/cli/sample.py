@@ -17,7 +17,11 @@ from gankit.errors import UsageError
 @click.argument("run")
 @click.option("-n", "count", type=click.IntRange(1), default=64, help="How many.")
 @click.option("-o", "output", default="samples.png", help="Picture to write.")
-@click.option("--label", help="Class, by name or index.")
+@click.option(
+    "--label",
+    multiple=True,
+    help="Class, by name or index; repeatable: they take turns.",
+)
 @click.option("--text", multiple=True, help="Caption; repeatable: they take turns.")
 @click.option(
     "--set",
@@ -34,6 +38,11 @@ from gankit.errors import UsageError
     "--interpolate", is_flag=True, help="In each row walk between two noises."
 )
 @click.option(
+    "--interpolate-conditions",
+    is_flag=True,
+    help="In each row hold the noise, and walk between two conditions.",
+)
+@click.option(
     "--checkpoint", default="latest", help="latest, best, or the step of one."
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
@@ -45,12 +54,13 @@ def sample(
     run: str,
     count: int,
     output: str,
-    label: str | None,
+    label: tuple[str, ...],
     text: tuple[str, ...],
     others: tuple[str, ...],
     seed: int,
     truncation: float,
     interpolate: bool,
+    interpolate_conditions: bool,
     checkpoint: str,
     device: str,
     as_json: bool,
@@ -61,9 +71,14 @@ def sample(
     gankit sample runs/cgan-1 -n 16 --label 7 -o sevens.png
     gankit sample runs/quickstart-1 --text "a red circle above a blue square"
     gankit sample runs/faces-1 --set pose="yaw=0.5, pitch=0"
+    gankit sample runs/cgan-1 --interpolate-conditions --label 3 --label 8
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
     from gankit import api
 
+    if interpolate and interpolate_conditions:
+        raise UsageError(
+            "--interpolate and --interpolate-conditions are two walks; choose one"
+        )
     sampler = api.load(
         run,
         checkpoint=checkpoint,
@@ -74,9 +89,10 @@ def sample(
     for note in sampler.notes:
         click.echo(f"note: {note}", err=True)
     asked = _asked(label, text, others)
-    if interpolate:
+    if interpolate or interpolate_conditions:
+        walk = sampler.interpolate if interpolate else sampler.interpolate_conditions
         side = max(2, round(count**0.5))
-        drawn = sampler.interpolate(rows=side, steps=side, seed=seed, **asked)
+        drawn = walk(rows=side, steps=side, seed=seed, **asked)
     else:
         drawn = sampler.sample(count, seed=seed, truncation=truncation, **asked)
     drawn.save(Path(output))
@@ -88,10 +104,10 @@ def sample(
 
 
 def _asked(
-    label: str | None, text: tuple[str, ...], others: tuple[str, ...]
+    label: tuple[str, ...], text: tuple[str, ...], others: tuple[str, ...]
 ) -> dict[str, Any]:
     """Gather the texts of conditions by the names of their annotations."""
-    asked = {"label": [] if label is None else [label], "captions": list(text)}
+    asked = {"label": list(label), "captions": list(text)}
     for other in others:
         name, equals, told = other.partition("=")
         if not equals:

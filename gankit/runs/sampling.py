@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import cycle, islice
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from gankit.compute.shards import State
 from gankit.contracts import UNBOUNDED, Conditioner, NoiseSource
-from gankit.data.columns import as_read
 from gankit.data.facts import Facts
 from gankit.errors import UsageError
 from gankit.game.given import unpacked
 from gankit.randomness import generator as counted
 from gankit.randomness import global_stream, seed_global
+from gankit.runs.asking import Asking
+from gankit.runs.modes import changed_by_a_pass, condition_of, evaluated
 from gankit.runs.pictures import Samples
 
 _BATCH = 64
@@ -60,6 +59,7 @@ class Sampler:
         self.device = device
         self.notes = tuple(notes)
         self.noise = noise
+        self._asking = Asking(conditioner, facts, self.conditions)
         self._changing: list[nn.Module] | None = None  # found when first drawn from
 
     @torch.no_grad()
@@ -70,9 +70,10 @@ class Sampler:
         :meth:`sample` draws: a network that is to play on is not to be settled.
         """
         noise = self.noise(1, counted(self.device, 0, "trial"))
-        tokens, _ = self._read(self.conditions[:1])
+        tokens, _ = self._asking.read(self.conditions[:1])
         some = None if tokens is None else tokens.to(self.device)
-        for module in self._changed_by_a_pass(noise, some):
+        both = self.generator, self.conditioner
+        for module in changed_by_a_pass(*both, noise, some):
             module.training = False
         self._changing = []
         return self
@@ -105,7 +106,7 @@ class Sampler:
         noise = (
             self._truncated(n, rng, truncation) if truncation else self.noise(n, rng)
         )
-        return self.generate(noise, self._in_turn(asked, n), seed=seed)
+        return self.generate(noise, self._asking.in_turn(asked, n), seed=seed)
 
     def _truncated(self, n: int, rng: torch.Generator, limit: float) -> Tensor:
         drawn = getattr(self.noise, "truncated", None)
@@ -123,19 +124,45 @@ class Sampler:
 
     @torch.no_grad()
     def generate(
-        self, noise: Tensor, conditions: Sequence[Any] = (), *, seed: int = 0
+        self,
+        noise: Tensor,
+        conditions: Sequence[Any] = (),
+        *,
+        towards: Sequence[Any] = (),
+        weight: float = 0.0,
+        seed: int = 0,
     ) -> Samples:
         """Turn noise (N, n), with one condition each or none, into samples.
 
         Conditions are texts or values. What the networks draw themselves, as for
         dropout, follows from ``seed``.
+
+        Args:
+            noise: as the generator takes it.
+            conditions: one for each noise.
+            towards: as many others: the generator is given the vector that lies
+                between those of the two. A sample that lies between has no caption.
+            weight: where between, from 0, the first ones, to 1, the others.
+            seed: of what the networks draw themselves.
+
+        Raises:
+            UsageError: a condition means nothing to the conditioner.
         """
-        tokens, captions = self._read(conditions)
+        tokens, captions = self._asking.read(conditions)
+        others, texts = self._asking.read(towards)
         made = []
         for start in range(0, len(noise), _BATCH):
             part = slice(start, start + _BATCH)
-            some = None if tokens is None else tokens[part].to(self.device)
-            made.append(self.draw(noise[part], some, seed, "sample", "global", start))
+            some, other = (
+                None if each is None else each[part].to(self.device)
+                for each in (tokens, others)
+            )
+            purpose = ("sample", "global", start)
+            made.append(
+                self.draw(noise[part], some, seed, *purpose, towards=(other, weight))
+            )
+        if others is not None and weight:
+            captions = texts if weight == 1 else ()
         return Samples(self._displayed(torch.cat(made)), captions)
 
     @torch.no_grad()
@@ -146,6 +173,7 @@ class Sampler:
         seed: int,
         *purpose: str | int,
         told: tuple[str | int, ...] = (),
+        towards: tuple[Tensor | None, float] = (None, 0.0),
     ) -> Tensor:
         """Turn noise (B, n) and tokens (B, ...) into samples (B, *sample) on the CPU.
 
@@ -162,46 +190,25 @@ class Sampler:
             seed: of what the networks draw themselves.
             purpose: what that is for; each has a stream of its own.
             told: what the conditioner's own draws are for, if anything else.
+            towards: tokens of other conditions, and how far the vector that the
+                generator is given has moved to theirs: 0 not at all, 1 all the way.
         """
+        others, weight = towards
         if self._changing is None:
-            self._changing = self._changed_by_a_pass(noise, tokens)
-        for module in self._changing:
-            module.training = False
-        try:
-            with global_stream(self.device, seed, *(told or purpose)):
-                condition = _condition(self.conditioner, tokens)
-                if told:
-                    seed_global(seed, *purpose)
-                made, _ = unpacked(self.generator(noise, condition))
-        finally:
-            for module in self._changing:
-                module.training = True
+            both = self.generator, self.conditioner
+            self._changing = changed_by_a_pass(*both, noise, tokens)
+        stream = told or purpose
+        with evaluated(self._changing), global_stream(self.device, seed, *stream):
+            condition = condition_of(self.conditioner, tokens)
+            if condition is not None and others is not None:
+                assert self.conditioner is not None, "it has made a condition"
+                seed_global(seed, *stream)  # so that both draw the same
+                condition = condition.lerp(self.conditioner(others), weight)
+            if told:
+                seed_global(seed, *purpose)
+            made, _ = unpacked(self.generator(noise, condition))
         # it may be a view of a weight, and have its channels last
         return made.detach().float().cpu().contiguous()
-
-    def _changed_by_a_pass(
-        self, noise: Tensor, tokens: Tensor | None
-    ) -> list[nn.Module]:
-        """Find the modules whose own buffers a pass in training mode changes."""
-        networks = [
-            network
-            for network in (self.generator, self.conditioner)
-            if isinstance(network, nn.Module)
-        ]
-        modules = [m for n in networks for m in n.modules() if m.training]
-        before = [[b.clone() for b in m.buffers(recurse=False)] for m in modules]
-        put_back = State(networks, ()).keep()
-        with global_stream(self.device, 0, "trial"):  # of two, as a batch norm needs
-            two = None if tokens is None else torch.cat([tokens[:1]] * 2)
-            condition = _condition(self.conditioner, two)
-            self.generator(torch.cat([noise[:1]] * 2), condition)
-        changed = [
-            module
-            for module, was in zip(modules, before, strict=True)
-            if not all(map(torch.equal, was, module.buffers(recurse=False)))
-        ]
-        put_back()
-        return changed
 
     @torch.no_grad()
     def interpolate(
@@ -226,55 +233,49 @@ class Sampler:
         Raises:
             UsageError: the run does not take such a condition.
         """
-        each = self._in_turn(asked, rows)
+        each = self._asking.in_turn(asked, rows)
         ends = self.noise(2 * rows, counted(self.device, seed, "sample"))
         columns = [
             self.generate(torch.lerp(ends[::2], ends[1::2], weight), each, seed=seed)
             for weight in torch.linspace(0, 1, steps, device=self.device)
         ]
-        return Samples(
-            torch.stack([column.samples for column in columns], 1).flatten(0, 1),
-            tuple(c for c in columns[0].captions for _ in range(steps)),
-        )
+        return _rows(columns)
 
-    def _in_turn(self, asked: Mapping[str, Any], count: int) -> list[Any]:
-        """Repeat the conditions that are asked for, or the run's own; none if none."""
-        return [*islice(cycle(self._asked(asked)), count)]
+    @torch.no_grad()
+    def interpolate_conditions(
+        self,
+        *,
+        rows: int = 8,
+        steps: int = 8,
+        seed: int = 0,
+        **asked: Any,
+    ) -> Samples:
+        """Walk, in each row, from one condition to another, along a line.
 
-    def _asked(self, asked: Mapping[str, Any]) -> Sequence[Any]:
-        reads = "" if self.conditioner is None else self.conditioner.reads
-        has = f"is conditioned on its {reads}" if reads else "is not conditioned"
-        for name in asked:
-            if name != reads:
-                raise UsageError(f"this run {has}: it takes no {name} to sample from")
-        if not asked:
-            return self.conditions if reads else ()
-        value = asked[reads]
-        if isinstance(value, list) and not value:
-            raise UsageError(f"{reads}: the list is empty; put a condition into it")
-        return value if isinstance(value, list) else [value]
+        The line leads from vector to vector of what the conditioner gives, and the
+        noise is held along a row (Reed et al. 2016, section 5.4). What a network draws
+        itself, as for dropout, is held too. Only the ends of a row have captions.
 
-    def _read(self, conditions: Sequence[Any]) -> tuple[Tensor | None, tuple[str, ...]]:
-        """Turn conditions into tokens, each distinct one once, and into texts."""
-        if self.conditioner is None or not conditions:
-            return None, ()
-        reads = self.conditioner.reads
-        kind = self.facts.annotations[reads]
-        distinct = {id(condition): condition for condition in conditions}
-        column, texts = kind.column(len(distinct)), []
-        try:
-            for i, told in enumerate(distinct.values()):
-                text = told if isinstance(told, str) else None
-                value = told if text is None else self.conditioner.parse(text)
-                column[i] = kind.checked(value)
-                texts.append(kind.text(column[i]) if text is None else text)
-            tokens = self.conditioner.tokens(as_read(column))
-        except ValueError as error:
-            raise UsageError(f"{reads}: {error}") from error
-        place = {key: i for i, key in enumerate(distinct)}
-        places = [place[id(condition)] for condition in conditions]
-        captions = tuple(texts[i] for i in places) if any(texts) else ()
-        return tokens[torch.tensor(places)], captions
+        Args:
+            rows: walks, each with a noise of its own, those of :meth:`sample`.
+            steps: samples in one walk; at least 2.
+            seed: the same seed gives the same walks.
+            asked: the two conditions, as ``captions=["a red circle", "a blue star"]``;
+                when left out, two of the run's own.
+
+        Raises:
+            UsageError: the run is not conditioned, does not take such conditions, or
+                there are not two.
+        """
+        if steps < 2:
+            raise UsageError(f"steps {steps}: a walk has two ends; give 2 or more")
+        first, last = ([end] * rows for end in self._asking.two(asked))
+        noise = self.noise(rows, counted(self.device, seed, "sample"))
+        columns = [
+            self.generate(noise, first, towards=last, weight=weight, seed=seed)
+            for weight in torch.linspace(0, 1, steps).tolist()
+        ]
+        return _rows(columns)
 
     def _displayed(self, samples: Tensor) -> Tensor:
         """Scale pictures to [0, 1]; leave the values of anything else alone."""
@@ -286,7 +287,9 @@ class Sampler:
         return ((samples - low) / (high - low)).clamp(0, 1)
 
 
-def _condition(conditioner: Conditioner | None, tokens: Tensor | None) -> Tensor | None:
-    if conditioner is None or tokens is None:
-        return None
-    return conditioner(tokens)
+def _rows(columns: Sequence[Samples]) -> Samples:
+    """Lay columns of samples side by side, and read them row by row."""
+    texts = [column.captions or ("",) * len(column.samples) for column in columns]
+    captions = tuple(text for row in zip(*texts, strict=True) for text in row)
+    samples = torch.stack([column.samples for column in columns], 1).flatten(0, 1)
+    return Samples(samples, captions if any(captions) else ())
