@@ -1,0 +1,1 @@
+"""How good generated samples are: measures, each a pure function of tensors."""

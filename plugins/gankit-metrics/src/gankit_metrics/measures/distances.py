@@ -1,0 +1,94 @@
+"""Squared Euclidean distances of all pairs, in blocks, and the nearest of them.
+
+‖x − y‖² = ‖x‖² + ‖y‖² − 2x·y is a matrix product, many times as fast as differences,
+but it cancels: in float64, about the common mean, it is off by some 1e-15 of the
+squared norms. So a squared distance under 1e-13 of the two sets' greatest squared norms
+is set to nought, which makes equal vectors exactly equal, and two that differ by less
+are tied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+# numbers in a block of pairs: 64 MiB in float64, and a few times that with what is
+# computed from it
+_BLOCK = 2**23
+
+_RESOLUTION = 1e-13
+
+
+@frozen(eq=False)
+class Space:
+    """Sets of vectors in float64 about one centre.
+
+    Attributes:
+        sets: (N, d) each, in the order given.
+        norms: (N,) each, their squared norms.
+    """
+
+    sets: tuple[Tensor, ...]
+    norms: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, *sets: Tensor) -> Space:
+        """Copy ``sets`` into float64, less the mean vector of the first."""
+        centre = sets[0].mean(0, dtype=torch.float64)
+        moved = tuple(vectors - centre for vectors in sets)
+        norms = tuple(torch.linalg.vecdot(vectors, vectors) for vectors in moved)
+        return cls(moved, norms)
+
+    def tie(self, first: int, second: int) -> float:
+        """Return what squared distances between two sets differ by, if they do."""
+        greatest = self.norms[first].max() + self.norms[second].max()
+        return _RESOLUTION * greatest.item()
+
+    def blocks(self, first: int, second: int) -> Iterator[tuple[slice, Tensor]]:
+        """Yield rows of set ``first`` with their squared distances to set ``second``.
+
+        A set's distances to itself leave each vector's distance to itself out: that is
+        infinite.
+        """
+        x, y = self.sets[first], self.sets[second]
+        tie = self.tie(first, second)
+        for rows in row_blocks(len(x), len(y)):
+            squares = torch.addmm(
+                self.norms[second], x[rows], y.T, alpha=-2
+            )  # (rows, M)
+            squares += self.norms[first][rows, None]
+            squares.masked_fill_(squares < tie, 0)
+            if first == second:
+                squares[:, rows].fill_diagonal_(torch.inf)
+            yield rows, squares
+
+    def nearest(self, first: int, second: int) -> tuple[Tensor, Tensor]:
+        """Return the nearest of set ``second`` to each vector of set ``first``.
+
+        Returns:
+            its squared distance (N,) and its index (N,).
+        """
+        found = [squares.min(1) for _, squares in self.blocks(first, second)]
+        squares = torch.cat([least.values for least in found])
+        return squares, torch.cat([least.indices for least in found])
+
+    def radii(self, which: int, k: int) -> Tensor:
+        """Return (N, k) squared distances of a set's vectors to their k nearest others.
+
+        They ascend.
+        """
+        found = [
+            squares.topk(k, dim=1, largest=False).values
+            for _, squares in self.blocks(which, which)
+        ]
+        return torch.cat(found)
+
+
+def row_blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Yield slices of the rows of a matrix of pairs, each of a bounded number."""
+    size = max(1, _BLOCK // columns)
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
