@@ -193,13 +193,12 @@ def resuming(
 
     It takes the arguments of :func:`resume`, and raises the same errors.
     """
-    plugins, disable = list(plugins), list(disable)
-    with joined() as processes:
-        here = Path(folder)
-        with _again(
-            here, overrides, plugins, disable, watchers, progress, processes
-        ) as run:
-            yield run
+    here = Path(folder)
+    with (
+        joined() as processes,
+        _again(here, overrides, plugins, disable, watchers, progress, processes) as run,
+    ):
+        yield run
 
 
 def load(
@@ -251,6 +250,7 @@ def load(
         saved.conditions(),
         place,
         notes=passed_over(damaged, saved),
+        step=saved.step,
     ).settle()
 
 

@@ -49,6 +49,7 @@ TINY: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("dataset", "mnist"): {"size": 16, "download": False},
     ("dataset", "fashion-mnist"): {"size": 16, "download": False},
+    ("dataset", "stacked-mnist"): {"size": 16, "items": 64, "download": False},
     ("dataset", "cifar10"): {"size": 16, "download": False},
     ("dataset", "image-folder"): {"size": 16},
     ("dataset", "captioned-folder"): {"size": 16},
@@ -268,6 +269,7 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
     """Give the arena, with tiny data in the formats of the real ones."""
     root = tmp_path_factory.mktemp("data")
     _write_idx(root / "mnist" / "MNIST" / "raw")
+    _write_idx(root / "stacked-mnist" / "MNIST" / "raw")
     _write_idx(root / "fashion-mnist" / "FashionMNIST" / "raw")
     _write_cifar(root / "cifar10" / "cifar-10-batches-py")
     _write_pictures(root / "image-folder")

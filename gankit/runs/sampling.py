@@ -40,6 +40,7 @@ class Sampler:
         conditions: texts or values to use when none are asked for.
         device: where the networks are.
         notes: what the user should know of where it was loaded from.
+        step: steps that had been done where it was loaded; None for a run in progress.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Sampler:
         conditions: Sequence[Any],
         device: torch.device,
         notes: Sequence[str] = (),
+        step: int | None = None,
     ) -> None:
         self.generator = generator
         self.conditioner = conditioner
@@ -59,6 +61,7 @@ class Sampler:
         self.device = device
         self.notes = tuple(notes)
         self.noise = noise
+        self.step = step
         self._asking = Asking(conditioner, facts, self.conditions)
         self._changing: list[nn.Module] | None = None  # found when first drawn from
 

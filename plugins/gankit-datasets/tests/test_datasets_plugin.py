@@ -25,6 +25,7 @@ def test_the_parts_are_these():
     """Names are what recipes say; each has a summary."""
     assert set(PARTS) == {
         "mnist",
+        "stacked-mnist",
         "fashion-mnist",
         "cifar10",
         "image-folder",

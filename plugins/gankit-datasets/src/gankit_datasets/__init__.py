@@ -18,6 +18,12 @@ def gankit_parts() -> Iterator[Part]:
     )
     yield Part(
         "dataset",
+        "stacked-mnist",
+        "gankit_datasets.stacked_mnist:stacked_mnist",
+        summary="Three digits in the channels of a picture: a thousand modes",
+    )
+    yield Part(
+        "dataset",
         "fashion-mnist",
         "gankit_datasets.fashion_mnist:fashion_mnist",
         summary="Clothes, 28 x 28 grey (Xiao et al. 2017)",
