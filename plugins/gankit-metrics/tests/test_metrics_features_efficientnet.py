@@ -131,7 +131,11 @@ def test_samples_of_another_shape_are_refused(
 
 @pytest.mark.parametrize(
     ("values", "told"),
-    [((-1.0, 1.0), "from -1 to 1"), ((0.0, 255.0), "to 255"), ((0.0, float("nan")), "nan")],
+    [
+        ((-1.0, 1.0), "from -1 to 1"),
+        ((0.0, 255.0), "to 255"),
+        ((0.0, float("nan")), "nan"),
+    ],
 )
 def test_pictures_of_another_range_are_refused(
     values: tuple[float, float], told: str

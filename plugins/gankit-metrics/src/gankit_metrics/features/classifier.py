@@ -112,17 +112,10 @@ class Classifier:
                 small.
             UsageError: the fit diverged.
         """
-        classes = _check(data)
-        self._shape = tuple(data.facts.sample_shape)
-        if heldout is not None and heldout.facts.sample_shape != self._shape:
-            raise DataError(
-                f"held-out samples have the shape {heldout.facts.sample_shape}, but "
-                f"those of the training data {self._shape}; give another split of it"
-            )
+        network = self._drawn(data, heldout, seed)
         steps = self._settings.steps
         kept = cache.path_of("classifier", self._facts_of_fit(data, heldout, seed))
         found = cache.read(kept)
-        network, accuracy = self._drawn(len(classes.names), seed), torch.zeros(())
         if found is None:
             accuracy = self._fit(network, data, heldout, device, seed, progress)
             cache.write(kept, network.state_dict() | {"accuracy": accuracy})
@@ -130,14 +123,34 @@ class Classifier:
             accuracy = found.pop("accuracy")
             network.load_state_dict(found)
             progress(steps, steps, f"the classifier was fitted before: {kept}")
-        self._network = network.eval().requires_grad_(False).to(device)
+        self._take(network.to(device), accuracy)
+
+    def teach(
+        self, data: ReadData, /, *, device: torch.device, seed: int, progress: Progress
+    ) -> None:
+        """Fit the network as `prepare` does, but anew, and keep it nowhere.
+
+        For what is no data set: samples that were generated.
+        """
+        network = self._drawn(data, None, seed)
+        self._take(network, self._fit(network, data, None, device, seed, progress))
+
+    def _take(self, network: Network, accuracy: Tensor) -> None:
+        self._network = network.eval().requires_grad_(False)
         self.notes = {"accuracy": float(accuracy)}
         self.digest = cache.digest_of(
             network.state_dict(), self.name, self._settings, self._shape
         )
 
-    def _drawn(self, classes: int, seed: int) -> Network:
-        """Draw the weights of a network, whatever torch's generators are at."""
+    def _drawn(self, data: ReadData, heldout: ReadData | None, seed: int) -> Network:
+        """Draw a network's weights for the data, whatever torch's generators are at."""
+        classes = len(_check(data).names)
+        self._shape = tuple(data.facts.sample_shape)
+        if heldout is not None and heldout.facts.sample_shape != self._shape:
+            raise DataError(
+                f"held-out samples have the shape {heldout.facts.sample_shape}, but "
+                f"those of the training data {self._shape}; give another split of it"
+            )
         seen = shape_seen(self._shape, self._settings.side)
         width, size = self._settings.width, self.size
         with torch.random.fork_rng(devices=[]):

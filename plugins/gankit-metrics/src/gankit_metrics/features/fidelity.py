@@ -149,7 +149,7 @@ def _offline(extractor: Any, network: Any) -> Any:
 
     Its own constructor asks the network for the newest code, whatever is there.
     """
-    from torch_fidelity.feature_extractor_base import (  # type: ignore[import-untyped]
+    from torch_fidelity.feature_extractor_base import (  # type: ignore[import-untyped,import-not-found,unused-ignore]
         FeatureExtractorBase,
     )
 

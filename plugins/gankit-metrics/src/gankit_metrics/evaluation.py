@@ -1,0 +1,182 @@
+"""What metrics are given: a run's samples beside real ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gankit import Facts, Sampler, Texts
+from gankit.contracts import Dataset, ReadData
+from gankit_metrics.features import Features, Progress
+from gankit_metrics.reference import Build, Reference, known, places_of, rows_of
+from gankit_metrics.some import GENERATED, Some, kept
+
+_CHUNK = 256  # samples that are drawn together
+
+
+class Evaluation:
+    """What metrics are given: samples of a run beside real ones, each drawn once.
+
+    Generated samples are asked for with the conditions of the real ones, so that both
+    sides have the same of them, item by item.
+
+    Args:
+        sampler: of the run.
+        reference: its data.
+        count: samples of each side, at most.
+        seed: of what is generated; real samples are the same for every seed.
+        split: what samples are compared with; by default the first there is of test,
+            validation and train.
+        baselines: whether metrics are to tell, too, what the training data gets.
+
+    Attributes:
+        count: samples that are generated.
+        split: the name of what samples are compared with.
+        baselines: whether they are wanted, and there is something to compare with that
+            the run was not trained on.
+
+    Raises:
+        DataError: the data holds out no such split.
+    """
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        reference: Reference,
+        *,
+        count: int,
+        seed: int = 0,
+        split: str = "",
+        baselines: bool = False,
+    ) -> None:
+        self.sampler = sampler
+        self.reference = reference
+        self.count = count
+        self.seed = seed
+        self.split = reference.chosen(split)
+        self.baselines = baselines and self.split != "train"
+
+    @property
+    def dataset(self) -> Dataset:
+        """What the run was trained on."""
+        return self.reference.dataset
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of its items."""
+        return self.reference.facts
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the data's classes; ValueError where it has none."""
+        return self.reference.class_names()
+
+    @property
+    def progress(self) -> Progress:
+        """Told what is done of what takes long."""
+        return self.reference.progress
+
+    def data(self, split: str) -> ReadData:
+        """Return the data of a split, read; DataError where there is none."""
+        return self.reference.data(split)
+
+    def real(self, split: str = "", count: int | None = None) -> Some:
+        """Return real samples: the same ones at each call.
+
+        Args:
+            split: of which; by default what samples are compared with.
+            count: how many, at most; by default as many as are generated.
+        """
+        wanted = self.count if count is None else count
+        return self.reference.some(split or self.split, wanted)
+
+    @cached_property
+    def generated(self) -> Some:
+        """What the run generates, with the conditions of real samples."""
+        return self.generate(self.count)
+
+    def generate(self, count: int, split: str = "") -> Some:
+        """Generate, with the conditions of a split's items.
+
+        Args:
+            count: how many; where there are fewer items, conditions come again.
+            split: whose conditions; by default what samples are compared with.
+        """
+        split = split or self.split
+        data = self.data(split)
+        places = places_of(len(data), count)
+        asked = self._asked(known(data, places))
+        chunks = list(enumerate(torch.split(torch.arange(count), _CHUNK)))
+        team = self.reference.team
+        mine = chunks[team.rank :: team.size]
+        made = {}
+        for done, (number, part) in enumerate(mine):
+            self.progress(done, len(mine), "drawing samples")
+            seed = _stream(self.seed, split, number)
+            made[number] = self._drawn(asked, part, seed)
+        self.progress(len(mine), len(mine), "drawing samples")
+        every = {k: v for told in team.gather(made) for k, v in told.items()}
+        samples = torch.cat([every[number] for number, _ in chunks])
+        return Some(samples, asked, GENERATED)
+
+    def asked_for(self, *names: str) -> None:
+        """Make sure that the run is conditioned on one of these annotations.
+
+        Raises:
+            ValueError: it is not.
+        """
+        reads = getattr(self.sampler.conditioner, "reads", "")
+        if reads not in names:
+            has = f"on its {reads}" if reads else "on nothing"
+            raise ValueError(
+                f"it measures what a condition changes, and the run is conditioned "
+                f"{has}, not on {' or '.join(names)}; choose another metric"
+            )
+
+    def extractor(self, build: Build | None) -> Features:
+        """Return what samples are compared by, see `Reference.extractor`."""
+        return self.reference.extractor(build)
+
+    def classifier(self, build: Build | None) -> Any:
+        """Return features that classify, see `Reference.classifier`."""
+        return self.reference.classifier(build)
+
+    def embedded(self, some: Some, features: Features) -> Tensor:
+        """Return the features of samples, float32 (N, d), on the CPU."""
+        return self.reference.embedded(some, features)
+
+    def in_chunks(
+        self, some: Some, look: Callable[[Tensor], Tensor], text: str
+    ) -> Tensor:
+        """Look at samples, some at a time, see `Reference.in_chunks`."""
+        return self.reference.in_chunks(some, look, text)
+
+    def _asked(self, annotations: dict[str, Any]) -> dict[str, Any]:
+        """Ask by one caption of an item, the first, so that it is known by which."""
+        kinds = self.facts.annotations
+        return {
+            name: [texts[:1] for texts in column]
+            if isinstance(kinds.get(name), Texts)
+            else column
+            for name, column in annotations.items()
+        }
+
+    def _drawn(self, asked: dict[str, Any], rows: Tensor, seed: int) -> Tensor:
+        """Generate samples with the conditions of some rows, as they are kept."""
+        rng = torch.Generator(self.sampler.device).manual_seed(seed)
+        noise = self.sampler.noise(len(rows), rng)
+        reads = getattr(self.sampler.conditioner, "reads", None)
+        told = () if reads is None else rows_of(asked[reads], rows)
+        drawn = self.sampler.generate(noise, list(told), seed=seed)
+        return kept(drawn.samples, self.facts)
+
+
+def _stream(seed: int, split: str, number: int) -> int:
+    """Return the seed of one chunk of samples."""
+    text = f"{seed}/{split}/{number}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest(), "big")

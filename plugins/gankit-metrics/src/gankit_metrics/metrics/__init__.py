@@ -1,0 +1,1 @@
+"""Metrics, one a file: what is measured is in ``measures``, of what is here."""
