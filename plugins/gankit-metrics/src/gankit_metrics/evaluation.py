@@ -22,8 +22,10 @@ _CHUNK = 256  # samples that are drawn together
 class Evaluation:
     """What metrics are given: samples of a run beside real ones, each drawn once.
 
-    Generated samples are asked for with the conditions of the real ones, so that both
-    sides have the same of them, item by item.
+    Generated samples are asked for with conditions of real items that are drawn anew.
+    The very items that are compared with would give both sides the same share of each
+    condition, closer than chance has it, and a distance that is unbiased for chance
+    would come out too small, by the order of 1/N.
 
     Args:
         sampler: of the run.
@@ -97,19 +99,25 @@ class Evaluation:
 
     @cached_property
     def generated(self) -> Some:
-        """What the run generates, with the conditions of real samples."""
+        """What the run generates, with conditions of real items drawn at random."""
         return self.generate(self.count)
 
-    def generate(self, count: int, split: str = "") -> Some:
+    def generate(self, count: int, split: str = "", *, each_once: bool = False) -> Some:
         """Generate, with the conditions of a split's items.
 
         Args:
-            count: how many; where there are fewer items, conditions come again.
+            count: how many.
             split: whose conditions; by default what samples are compared with.
+            each_once: take each item's condition once, in the order of `real`, and
+                again where there are fewer items; by default they are drawn at random.
         """
         split = split or self.split
         data = self.data(split)
-        places = places_of(len(data), count)
+        if each_once:
+            places = places_of(len(data), count)
+        else:
+            rng = torch.Generator().manual_seed(_stream(self.seed, split, -1))
+            places = torch.randint(len(data), (count,), generator=rng)
         asked = self._asked(known(data, places))
         chunks = list(enumerate(torch.split(torch.arange(count), _CHUNK)))
         team = self.reference.team

@@ -34,7 +34,7 @@ class Attributes:
             raise ValueError(
                 "the data set has no judge of what captions ask for; choose r-precision"
             )
-        made = evaluation.generated
+        made = evaluation.generate(evaluation.count, each_once=True)
         yield _score(
             "attributes",
             judged(judge, made),
@@ -42,7 +42,7 @@ class Attributes:
         )
         yield _score("attributes-wrong-captions", judged(judge, made, shift=1), {})
         if "unseen" in getattr(evaluation.dataset, "splits", {}):
-            unseen = evaluation.generate(evaluation.count, "unseen")
+            unseen = evaluation.generate(evaluation.count, "unseen", each_once=True)
             yield _score("attributes-unseen", judged(judge, unseen), {})
 
 

@@ -17,8 +17,9 @@ class KID:
     """The squared MMD of features with a cubic kernel (Bińkowski et al. 2018).
 
     Unbiased: 0 on average for samples of the data's own distribution, whatever their
-    number, so that it may be below 0. All pairs are taken, which has the mean of the
-    subsets that papers take, and the least variance.
+    number, so that it may be below 0 (a little more so where the real samples' classes
+    are balanced more evenly than by chance). All pairs are taken, which has the mean of
+    the subsets that papers take, and the least variance.
 
     Args:
         features: what samples are compared by

@@ -45,7 +45,8 @@ class RPrecision:
         evaluation.asked_for("captions")
         features = evaluation.extractor(self.features)
         space = self._taught(evaluation, features)
-        made, real = evaluation.generated, evaluation.real()
+        real = evaluation.real()
+        made = evaluation.generate(len(real), each_once=True)
         rows = _distinct(made.texts())
         if len(rows) < self.candidates:
             raise ValueError(
