@@ -268,6 +268,19 @@ def test_an_entry_of_a_list_is_named_by_its_number() -> None:
     assert _changed("penalties.0.use=t")["penalties"] == [{"use": "t"}, {"use": "s"}]
 
 
+def test_a_list_that_is_replaced_can_be_changed_in_any_order() -> None:
+    """Its entries are there before any of them is changed."""
+    for changes in (
+        ["penalties=[{use='r1'}]", "penalties.0.weight=2"],
+        ["penalties.0.weight=2", "penalties=[{use='r1'}]"],
+    ):
+        changed = override({}, parse_overrides(changes), ["penalties"])
+        assert changed == {"penalties": [{"use": "r1", "weight": 2}]}
+    again = ["penalties.0.use=r2", "penalties=[{use='r1', weight=3}]"]
+    changed = override({}, parse_overrides(again), ["penalties"])
+    assert changed == {"penalties": [{"use": "r2"}]}
+
+
 def test_a_list_can_be_replaced_or_emptied_whole() -> None:
     """By a list of tables."""
     assert _changed("penalties=[]")["penalties"] == []

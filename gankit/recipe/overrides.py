@@ -77,11 +77,14 @@ def override(
 
 
 def _turn(change: Change) -> int:
-    """Put every `use` first, outer ones before inner ones, then the rest as it came.
+    """Put whole lists first, then every `use`, outer ones before inner ones.
 
-    So `generator.width=9 generator.use=x` keeps the width.
+    So `generator.width=9 generator.use=x` keeps the width, and an entry of a list that
+    is new can be changed. The rest stays as it came.
     """
-    path, _ = change
+    path, value = change
+    if len(path) == 1 and isinstance(value, list):
+        return 0
     return len(path) if path[-1] == "use" else sys.maxsize
 
 
