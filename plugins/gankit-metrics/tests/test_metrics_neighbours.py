@@ -119,6 +119,14 @@ def test_equal_vectors_are_at_no_distance():
     assert (Space.of(x).nearest(0, 0)[0] > 1).all()
 
 
+def test_near_vectors_are_told_apart():
+    """At a hundred-thousandth of their length, to four digits."""
+    x, change = normal(200, 100), 1e-5 * normal(200, 100, seed=1)
+    squares, index = Space.of(x, x + change).nearest(0, 1)
+    assert torch.equal(index, torch.arange(200))
+    np.testing.assert_allclose(squares.sqrt(), change.norm(dim=1), rtol=1e-4)
+
+
 def test_inputs_stay_as_they_are():
     """Distances are of copies, also if nothing is to be converted."""
     x = normal(20, 3)

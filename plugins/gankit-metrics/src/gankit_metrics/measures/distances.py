@@ -39,8 +39,7 @@ class Space:
         """Copy ``sets`` into float64, less the mean vector of the first."""
         centre = sets[0].mean(0, dtype=torch.float64)
         moved = tuple(vectors - centre for vectors in sets)
-        norms = tuple(torch.linalg.vecdot(vectors, vectors) for vectors in moved)
-        return cls(moved, norms)
+        return cls(moved, tuple(squared_norms(vectors) for vectors in moved))
 
     def tie(self, first: int, second: int) -> float:
         """Return what squared distances between two sets differ by, if they do."""
@@ -85,6 +84,12 @@ class Space:
             for _, squares in self.blocks(which, which)
         ]
         return torch.cat(found)
+
+
+def squared_norms(vectors: Tensor) -> Tensor:
+    """Return (N,) of (N, d), by a reduction that makes no copy of the vectors."""
+    norms: Tensor = torch.linalg.vector_norm(vectors, dim=1)
+    return norms.square()
 
 
 def row_blocks(rows: int, columns: int) -> Iterator[slice]:

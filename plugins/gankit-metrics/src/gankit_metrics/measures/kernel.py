@@ -12,7 +12,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from gankit_metrics.measures.distances import row_blocks
+from gankit_metrics.measures.distances import row_blocks, squared_norms
 from gankit_metrics.measures.estimate import Estimate
 from gankit_metrics.measures.inputs import check_pair
 
@@ -45,9 +45,8 @@ class Gaussian:
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the kernel of all pairs of (N, d) and (M, d), (N, M)."""
-        norms = torch.linalg.vecdot(y, y)
-        squares = torch.addmm(norms, x, y.T, alpha=-2)
-        squares += torch.linalg.vecdot(x, x)[:, None]
+        squares = torch.addmm(squared_norms(y), x, y.T, alpha=-2)
+        squares += squared_norms(x)[:, None]
         return squares.mul_(-1 / (2 * self.bandwidth**2)).exp_()
 
 
