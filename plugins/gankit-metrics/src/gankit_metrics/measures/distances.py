@@ -38,7 +38,8 @@ class Space:
     def of(cls, *sets: Tensor) -> Space:
         """Copy ``sets`` into float64, less the mean vector of the first."""
         centre = sets[0].mean(0, dtype=torch.float64)
-        moved = tuple(vectors - centre for vectors in sets)
+        # a difference of two types would hold a second copy for a while
+        moved = tuple(s.to(torch.float64, copy=True).sub_(centre) for s in sets)
         return cls(moved, tuple(squared_norms(vectors) for vectors in moved))
 
     def tie(self, first: int, second: int) -> float:

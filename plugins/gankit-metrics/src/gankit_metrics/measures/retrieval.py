@@ -52,12 +52,13 @@ def r_precision(images: Tensor, texts: Tensor, candidates: Tensor) -> RPrecision
     size = max(1, _BLOCK // (candidates.shape[1] * images.shape[1]))
     hits = []
     for start in range(0, len(images), size):
-        asked = candidates[start : start + size]  # (B, C)
-        cosines = words[asked] @ pictures[start : start + size, :, None]  # (B, C, 1)
-        own = (pictures[start : start + size] * words[start : start + size]).sum(1)
-        others = cosines[..., 0] - own[:, None]  # (B, C), and nought at the own one
-        best = others.max(1).values <= _TIE
-        tied = (others.abs() <= _TIE).sum(1)
+        rows = slice(start, start + size)
+        asked = words[candidates[rows]]  # (B, C, d)
+        cosines = (asked @ pictures[rows, :, None])[..., 0]  # (B, C)
+        own = (pictures[rows] * words[rows]).sum(1, keepdim=True)
+        leads = cosines - own  # (B, C), and nought at the own one
+        best = leads.max(1).values <= _TIE
+        tied = (leads.abs() <= _TIE).sum(1)
         hits.append(best.double() / tied)
     found = share(torch.cat(hits))
     return RPrecision(found.value, found.standard_error, 1 / candidates.shape[1])
