@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from gankit_metrics.measures import distances
+from gankit_metrics.measures import kernel as kernels
+from gankit_metrics.measures.estimate import Estimate
 from gankit_metrics.measures.kernel import (
     Gaussian,
     Polynomial,
@@ -151,6 +153,24 @@ def test_subsets_are_drawn_from_the_given_rng():
     assert once == again
     assert once != other
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_subset_is_of_the_given_size_without_repetition(monkeypatch):
+    """Of both sets, and over many subsets everything gets its turn."""
+    seen = []
+
+    def kept(x, y):
+        seen.append((x, y))
+        return Estimate(0.0, 0.0)
+
+    monkeypatch.setattr(kernels, "kid", kept)
+    x, y = torch.arange(50.0)[:, None], torch.arange(40.0)[:, None]
+    kid_by_subsets(x, y, rng(), subsets=60, subset_size=7)
+    assert len(seen) == 60
+    for drawn, whole in zip(zip(*seen, strict=True), (x, y), strict=True):
+        assert {len(subset) for subset in drawn} == {7}
+        assert {len(subset.unique()) for subset in drawn} == {7}
+        assert torch.equal(torch.cat(drawn).unique(), whole[:, 0])
 
 
 def test_cmmd_is_too_large_by_what_its_docstring_says():
