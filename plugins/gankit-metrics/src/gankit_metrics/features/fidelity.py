@@ -191,7 +191,7 @@ def _weights(given: Path | None, url: str, name: str) -> tuple[Path, dict[str, T
         ) from error
     except Exception as error:  # what a damaged file makes torch raise has no end
         raise DataError(
-            f"{path} holds no weights ({error}); download {url} again"
+            f"{path} holds no weights ({type(error).__name__}); download {url} again"
         ) from error
     if not isinstance(state, dict):
         raise _others(path, name)

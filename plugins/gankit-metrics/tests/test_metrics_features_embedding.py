@@ -1,0 +1,224 @@
+"""Embedding sets: bounded, in order, once; and how samples are given to features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from gankit import UNBOUNDED, Facts, Item
+from gankit.data.reading import read_data
+from gankit.errors import DataError, UsageError
+from gankit_metrics.features.embedding import (
+    embed,
+    quantised,
+    real_features,
+    real_samples,
+)
+from gankit_metrics.features.pixels import Pixels
+
+CPU = torch.device("cpu")
+
+
+class Given:
+    """Samples as they are given."""
+
+    def __init__(self, samples: Tensor, limits: tuple[float, float] | None) -> None:
+        self.samples = samples
+        self.facts = Facts(tuple(samples.shape[1:]), sample_range=limits)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Item:
+        return Item(self.samples[index])
+
+
+class Watched:
+    """Features that give a sample's mean, and note how many they see at once."""
+
+    name, size, digest = "watched", 1, "01234567"
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        """Return means, float64 (B, 1)."""
+        self.seen.append(len(samples))
+        assert torch.is_inference_mode_enabled()
+        return samples.double().flatten(1).mean(1, keepdim=True)
+
+    def to(self, device: torch.device) -> Watched:
+        """Stay."""
+        return self
+
+
+def numbered(*sizes: int) -> Iterator[Tensor]:
+    """Give batches of samples that count from 0, and fail when asked for more."""
+    start = 0
+    for size in sizes:
+        yield torch.arange(start, start + size).float().view(-1, 1).expand(-1, 2)
+        start += size
+    pytest.fail("a batch was asked for in vain")
+
+
+def test_a_set_is_embedded_in_its_order_in_pieces_of_64() -> None:
+    """Whatever batches it comes in; what is over is left."""
+    watched = Watched()
+    told: list[tuple[int, int, str]] = []
+    rows = embed(
+        watched,
+        numbered(3, 150, 20),
+        160,
+        device=CPU,
+        progress=lambda *report: told.append(report),
+        text="drawings",
+    )
+    assert (rows.dtype, rows.shape) == (torch.float32, (160, 1))
+    assert torch.equal(rows[:, 0], torch.arange(160.0))
+    assert watched.seen == [3, 64, 64, 22, 7]
+    assert told[-1] == (160, 160, "drawings")
+    assert [done for done, *_ in told] == [3, 67, 131, 153, 160]
+
+
+def test_too_few_samples_are_an_error() -> None:
+    """With both numbers."""
+    with pytest.raises(UsageError, match="9 samples were asked for, but there are 5"):
+        embed(Watched(), iter([torch.zeros(5, 2)]), 9, device=CPU)
+
+
+def test_features_that_are_not_finite_are_an_error() -> None:
+    """With where they are."""
+    samples = torch.zeros(100, 2)
+    samples[70, 1] = float("inf")
+    with pytest.raises(UsageError, match="from 64 to 99 some gave"):
+        embed(Watched(), [samples], 100, device=CPU)
+
+
+def test_pictures_are_rounded_as_stored_ones_are() -> None:
+    """By hand: 0.3 is 76.5 of 255, which rounds to 76; what is outside is clipped."""
+    given = torch.tensor([-0.2, 0.0, 0.3, 0.501, 1.0, 1.7])
+    expected = torch.tensor([0, 0, 76, 128, 255, 255]) / 255
+    torch.testing.assert_close(quantised(given), expected, rtol=0, atol=1e-7)
+    assert given[0] == -0.2
+    stored = torch.arange(256.0) / 255
+    assert torch.equal(quantised(stored), stored)
+
+
+@pytest.mark.parametrize(
+    ("samples", "limits", "expected"),
+    [
+        (torch.tensor([[[[0, 51, 255]]]], dtype=torch.uint8), None, [0.0, 0.2, 1.0]),
+        (torch.tensor([[[[-1.0, 0.0, 1.0]]]]), (-1.0, 1.0), [0.0, 0.5, 1.0]),
+        (torch.tensor([[-30.0, 0.0, 7.0]]), UNBOUNDED, [-30.0, 0.0, 7.0]),
+    ],
+)
+def test_real_samples_are_scaled_by_the_range_that_is_known(
+    samples: Tensor, limits: tuple[float, float] | None, expected: list[float]
+) -> None:
+    """Pixels, floats with a range, and numbers without one."""
+    given = Given(samples.repeat(2, *[1] * (samples.ndim - 1)), limits)
+    data = read_data(given, device=CPU, output_range=(0, 1))
+    found = real_samples(data, torch.tensor([1]))
+    torch.testing.assert_close(found.flatten(), torch.tensor(expected))
+
+
+def test_pixels_read_to_another_range_are_refused() -> None:
+    """The error names the call that reads them right."""
+    data = read_data(Given(torch.zeros(2, 1, 4, 4).byte(), None), device=CPU)
+    with pytest.raises(DataError, match=r"output_range=\(0, 1\)"):
+        real_samples(data, torch.tensor([0]))
+
+
+def test_pixels_are_the_numbers_themselves() -> None:
+    """Of pictures and of vectors, in their order, in float32."""
+    pixels = Pixels()
+    pictures = torch.rand(2, 3, 4, 5)
+    assert torch.equal(pixels(pictures), pictures.reshape(2, 60))
+    assert pixels.size == 60
+    rows = pixels.to(CPU)(torch.arange(6).double().view(2, 3))
+    assert (rows.dtype, rows.tolist()) == (torch.float32, [[0, 1, 2], [3, 4, 5]])
+    assert pixels.digest == Pixels().digest
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Start with an empty cache."""
+    monkeypatch.setenv("GANKIT_CACHE", str(tmp_path))
+    return tmp_path / "features"
+
+
+def means(features: Watched | None = None, **changed: object) -> tuple[Tensor, int]:
+    """Give the features of real samples, and how many were looked at for it."""
+    watched = features or Watched()
+    facts = {"count": 6, "data": "abc", "split": "train", "seed": 0} | changed
+    count = facts.pop("count")
+    rows = real_features(watched, lambda: numbered(count), count, device=CPU, **facts)
+    return rows, sum(watched.seen)
+
+
+def test_features_of_real_samples_are_computed_once(own_cache: Path) -> None:
+    """The second time nothing is looked at."""
+    first, looked = means()
+    again, looked_again = means()
+    assert (looked, looked_again) == (6, 0)
+    assert torch.equal(first, again)
+    assert len(list(own_cache.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "changed", [{"count": 7}, {"data": "abd"}, {"split": "test"}, {"seed": 1}]
+)
+def test_features_of_others_are_not_taken_for_them(
+    own_cache: Path, changed: dict[str, object]
+) -> None:
+    """Whatever one of them follows from is another."""
+    means()
+    assert means(**changed)[1] > 0
+
+
+@pytest.mark.parametrize("member", ["name", "digest"])
+def test_features_by_another_extractor_are_not_taken_for_them(
+    own_cache: Path, member: str
+) -> None:
+    """Nor those by the same one with other weights."""
+    means()
+    other = Watched()
+    setattr(other, member, "other")
+    assert means(other)[1] == 6
+
+
+@pytest.mark.parametrize("damage", ["bit", "end", "nothing", "elsewhere"])
+def test_damaged_features_are_computed_anew(own_cache: Path, damage: str) -> None:
+    """One bit, a file cut short, an empty one, a folder in its place."""
+    first, _ = means()
+    (kept,) = own_cache.iterdir()
+    content = bytearray(kept.read_bytes())
+    if damage == "bit":
+        content[-1] ^= 1
+    kept.write_bytes(content[: {"end": -4, "nothing": 0}.get(damage)])
+    if damage == "elsewhere":
+        kept.unlink()
+        kept.mkdir()
+    rows, looked = means()
+    assert looked == 6
+    assert torch.equal(rows, first)
+    if damage != "elsewhere":
+        assert means()[1] == 0
+
+
+def test_nothing_is_left_of_a_write_that_fails(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the features are given all the same."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("gankit_metrics.features.cache.save_file", fail)
+    rows, _ = means()
+    assert rows[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert list(own_cache.iterdir()) == []
