@@ -15,7 +15,12 @@ from gankit.data.reading import read_data
 from gankit.errors import DataError, UsageError
 from gankit_datasets.gaussians import Gaussians
 from gankit_datasets.shapes import DrawnShapes
-from gankit_metrics.features import ClassifyingFeatures, FittedFeatures, training
+from gankit_metrics.features import (
+    ClassifyingFeatures,
+    FittedFeatures,
+    cache,
+    training,
+)
 from gankit_metrics.features.classifier import Classifier
 from gankit_metrics.features.networks import shifted
 
@@ -50,9 +55,11 @@ def drawings(seed: int = 0, items: int = 160) -> Data:
     return read_data(scenes, device=CPU, output_range=(0, 1))
 
 
-def small(**options: int) -> Classifier:
+def small(**options: float) -> Classifier:
     """Return a classifier that is fitted in a second."""
-    return Classifier(**{"size": 16, "width": 8, "steps": 60, "batch": 32} | options)
+    return Classifier(
+        **{"size": 16, "width": 8, "steps": 60, "batch": 32, "lr": 0.01} | options
+    )
 
 
 def prepared(
@@ -198,6 +205,16 @@ def test_a_damaged_file_is_fitted_anew(own_cache: Path) -> None:
     content = bytearray(kept.read_bytes())
     content[-1] ^= 1
     kept.write_bytes(content)
+    assert "loss" in prepared(second, data)[-1]
+    assert second.digest == first.digest
+
+
+def test_a_file_of_another_network_is_fitted_anew(own_cache: Path) -> None:
+    """As one that was written before the network was changed."""
+    data, first, second = drawings(), small(steps=5), small(steps=5)
+    prepared(first, data)
+    (kept,) = own_cache.iterdir()
+    cache.write(kept, {"weight": torch.zeros(3), "accuracy": torch.zeros(())})
     assert "loss" in prepared(second, data)[-1]
     assert second.digest == first.digest
 

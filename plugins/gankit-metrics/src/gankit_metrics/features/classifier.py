@@ -75,9 +75,9 @@ class Classifier:
         self,
         *,
         size: Count = 128,
-        width: Count = 24,
+        width: Count = 16,
         side: Side = 32,
-        steps: Count = 1000,
+        steps: Count = 2000,
         batch: Count = 128,
         lr: Positive = 3e-3,
     ) -> None:
@@ -115,7 +115,8 @@ class Classifier:
         network = self._drawn(data, heldout, seed)
         steps = self._settings.steps
         kept = cache.path_of("classifier", self._facts_of_fit(data, heldout, seed))
-        found = cache.read(kept)
+        like = network.state_dict() | {"accuracy": torch.zeros(())}
+        found = cache.read(kept, like=like)
         if found is None:
             accuracy = self._fit(network, data, heldout, device, seed, progress)
             cache.write(kept, network.state_dict() | {"accuracy": accuracy})
@@ -214,12 +215,12 @@ class Classifier:
             )
         if samples.ndim == 4:
             check_range(samples, self.name)
-        with torch.inference_mode():
+        with torch.no_grad():
             return network.features(as_seen(samples, self._settings.side))
 
     def classify(self, features: Tensor, /) -> Tensor:
         """Return the probabilities of the data's classes, (B, K)."""
-        with torch.inference_mode():
+        with torch.no_grad():
             logits: Tensor = self._fitted().head(features)
             return logits.softmax(1)
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from gankit.errors import PluginError
@@ -48,7 +49,7 @@ class EfficientNetLite0:
         self._network.to(device)
         return self
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(self, samples: Tensor, /) -> Tensor:
         """Return features (B, 1280) of pictures (B, C, H, W)."""
         pictures = as_rgb(samples, self.name)
@@ -61,7 +62,7 @@ class EfficientNetLite0:
         maps: Tensor = self._network.extract_features(last)  # (B, 1280, 7, 7)
         return maps.mean(dim=(2, 3))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def classify(self, features: Tensor, /) -> Tensor:
         """Return the probabilities of ImageNet's 1000 classes, (B, 1000)."""
         probabilities: Tensor = self._network._fc(features).softmax(1)
@@ -101,6 +102,8 @@ def _loaded() -> tuple[Any, dict[str, Tensor]]:
     for module in network.modules():
         if isinstance(module, nn.ReLU6):
             module.inplace = True
+        elif isinstance(getattr(module, "static_padding", None), nn.ZeroPad2d):
+            _pad_within(module)
     return network, weights
 
 
@@ -110,3 +113,16 @@ def _fuse(module: nn.Module, *pairs: tuple[str, str]) -> None:
         fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
         setattr(module, convolution, fused)
         setattr(module, norm, nn.Identity())
+
+
+def _pad_within(convolution: Any) -> None:
+    """Let a convolution pad for itself, which spares a copy of all that it is given.
+
+    TensorFlow pads by one more at the right and below where it halves. A first column
+    and row of zeros in the kernel, and as much padding on all sides, is the same.
+    """
+    left, right, top, bottom = convolution.static_padding.padding
+    kernel = pad(convolution.weight, (right - left, 0, bottom - top, 0))
+    convolution.weight = nn.Parameter(kernel, requires_grad=False)
+    convolution.padding = (bottom, right)
+    convolution.static_padding = nn.Identity()

@@ -38,7 +38,7 @@ class _Fidelity:
         self._extractor.to(device)
         return self
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(self, samples: Tensor, /) -> Tensor:
         """Return features (B, size) of pictures (B, C, H, W), rounded to 8 bits."""
         pictures = as_rgb(samples, self.name).clamp(0, 1)
@@ -79,7 +79,7 @@ class Inception(_Fidelity):
             raise _others(path, self.name) from error
         super().__init__(extractor)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def classify(self, features: Tensor, /) -> Tensor:
         """Return probabilities, (B, 1008), as the inception score has them.
 

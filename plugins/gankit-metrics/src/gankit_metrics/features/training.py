@@ -95,7 +95,7 @@ def _report(loss: Tensor) -> str:
     return f"classifier: loss {value:.3f}"
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def accuracy_of(
     network: Network, data: ReadData, places: Tensor, *, side: int
 ) -> Tensor:
