@@ -85,7 +85,7 @@ def embed(
     rows, done = torch.empty(0, 0), 0
     for samples in _pieces(batches, count):
         with torch.inference_mode():
-            seen = look(samples.to(device)).float().cpu()
+            seen = look(samples.to(device)).cpu()
         if not bool(seen.isfinite().all()):
             raise UsageError(
                 f"{text}: of the samples from {done} to {done + len(seen) - 1} some "
