@@ -22,7 +22,7 @@ from gankit_metrics.features import (
     training,
 )
 from gankit_metrics.features.classifier import Classifier
-from gankit_metrics.features.networks import shifted
+from gankit_metrics.features.networks import as_seen, shape_seen, shifted
 
 CPU = torch.device("cpu")
 
@@ -238,6 +238,18 @@ def test_pictures_of_any_size_and_number_of_channels(shape: tuple[int, ...]) -> 
     features = small(steps=30)
     prepared(features, data)
     assert features.notes["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("shape", "seen"),
+    [((3, 28, 28), (3, 28, 28)), ((1, 20, 70), (1, 20, 32)), ((5,), (5,))],
+)
+def test_the_network_sees_no_side_above_the_option(
+    shape: tuple[int, ...], seen: tuple[int, ...]
+) -> None:
+    """By hand for 32 pixels: the longer side alone, and never a vector."""
+    assert as_seen(torch.rand(2, *shape), 32).shape == (2, *seen)
+    assert shape_seen(shape, 32) == seen
 
 
 def test_features_do_not_depend_on_the_batch_and_move_with_noise() -> None:
