@@ -43,8 +43,10 @@ def doctor(
     if source is not None:
         return _explain(context, source, overrides, as_json=as_json)
     from gankit.compute.device import available_devices, resolve_device
+    from gankit.compute.instructions import lacks_bf16
     from gankit.compute.memory import free_memory
 
+    lacks = lacks_bf16()
     registry = context.discover()
     problems = [str(failure) for failure in registry.failures]
     for entry in registry.entries():
@@ -63,6 +65,7 @@ def doctor(
             for name in available_devices()
         },
         "cores": _cores(),
+        **({"bf16": f"{lacks}; train.precision=fp32 is faster"} if lacks else {}),
         "plugins": {plugin.name: plugin.source for plugin in registry.plugins},
         "parts": len(registry.entries()),
         "problems": problems,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from gankit.compute.instructions import lacks_bf16
 from gankit.compute.memory import suits_channels_last
 from gankit.errors import UsageError
 from gankit.game.assembly import Assembly
@@ -50,12 +51,21 @@ def choices(
     moves = {_moved_by(assembly, player, device): None for player in PLAYERS}
     judged = "in one pass" if assembly.judges_apart else "in a pass each"
     return (
-        f"device: {device}, {train.precision}",
+        f"device: {device}, {train.precision}{_slowly(device, train.precision)}",
         f"data: {place}",
         f"memory format: {memory_format}{refused}",
         f"optimisers: {', '.join(moves)}",
         f"passes: real and generated samples are judged {judged}; the generator's "
         f"update has {train.fakes} samples",
+    )
+
+
+def _slowly(device: torch.device, precision: str) -> str:
+    """Say where a precision makes steps slower instead of faster."""
+    lacks = lacks_bf16() if (device.type, precision) == ("cpu", "bf16") else ""
+    return lacks and (
+        f", but {lacks}: its steps take longer than in fp32, without AVX-512 many "
+        "times as long; set train.precision=fp32"
     )
 
 
