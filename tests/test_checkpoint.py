@@ -437,8 +437,7 @@ CONTENTS: dict[str, tuple[Any, Any]] = {
 
 def _saved(folder: Path, contents: Any, **hooks: Any) -> Path:
     run = _run(folder)
-    return checkpoint.save(
-        folder,
+    held = checkpoint.content(
         step=3,
         networks=run.game.networks(),
         states={"loss": contents},
@@ -449,6 +448,7 @@ def _saved(folder: Path, contents: Any, **hooks: Any) -> Path:
         parts={},
         memory_format="contiguous",
     )
+    return checkpoint.save(folder, held)
 
 
 @pytest.mark.filterwarnings("ignore:Validating sparse tensor invariants")

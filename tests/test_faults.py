@@ -337,7 +337,8 @@ def test_a_folder_that_becomes_read_only_loses_nothing(
     assert f"cannot write 'run/{locked}" in said
     assert "Permission denied" in said
     (place.out / locked).chmod(0o755)
-    assert _newest(place.out) >= 3
+    # that of step 3 may still have been on its way
+    assert _newest(place.out) >= (2 if locked == "checkpoints" else 3)
     (place.folder / "locked").write_text("none")
     assert place.finish() == whole
 

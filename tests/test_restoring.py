@@ -189,13 +189,13 @@ def test_the_scaler_of_fp16_comes_and_goes_with_it(tmp_path: Path) -> None:
     half = _with_scaler(tmp_path / "half", enabled=True)
     half.game.play(0)
     half.game.generator.scaler.update(2.0)
-    found = read(half.write())
+    found = read(half.save())
     again = _with_scaler(tmp_path, enabled=True)
     again.restore(found)
     assert again.game.generator.scaler.get_scale() == 2.0
     whole = _with_scaler(tmp_path / "whole", enabled=False)
     whole.restore(found)
-    half.restore(read(whole.write()))
+    half.restore(read(whole.save()))
     assert half.game.generator.scaler.get_scale() == 2.0
 
 

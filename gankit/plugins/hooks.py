@@ -108,6 +108,11 @@ class Hooks:
             if implementation.plugin_name == name
         ]
 
+    def called(self, hook: str) -> list[str]:
+        """Name those that implement a hook."""
+        every = getattr(self._manager.hook, hook).get_hookimpls()
+        return [implementation.plugin_name for implementation in every]
+
     def call(self, hook: str, **context: object) -> None:
         """Call a hook of all; an error says whose implementation raised it.
 

@@ -10,12 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
 import shutil
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import torch
@@ -26,9 +23,10 @@ from torch import Tensor, nn
 
 from gankit.contracts.kinds import Origin
 from gankit.data.facts import Facts, read_again, written
-from gankit.errors import PluginError, RunError, listed
+from gankit.errors import RunError
 from gankit.plugins.versions import core_version
 from gankit.runs.folder import PARTIAL, cannot_write
+from gankit.runs.states import PLAIN, check_states, copied, write_state
 
 WEIGHTS, STATE, MANIFEST = "weights.safetensors", "state.pt", "manifest.json"
 CONDITIONS = "conditions.pt"  # of the run's own grids
@@ -97,8 +95,26 @@ class Checkpoint:
         )
 
 
-def save(
-    folder: Path,
+@frozen
+class Content:
+    """What a checkpoint is made of, copied onto the CPU: nothing of it moves any more.
+
+    Attributes:
+        step: steps done.
+        weights: of all networks, by network and name.
+        state: everything else, of the game, of hooks, and of the run.
+        conditions: of the run's own grids, texts or values of items.
+        told: what the manifest says.
+    """
+
+    step: int
+    weights: dict[str, Tensor]
+    state: dict[str, dict[str, Any]]
+    conditions: tuple[Any, ...]
+    told: dict[str, Any]
+
+
+def content(
     *,
     step: int,
     networks: dict[str, nn.Module],
@@ -109,11 +125,10 @@ def save(
     conditions: tuple[Any, ...],
     parts: Mapping[str, Origin],
     memory_format: str,
-) -> Path:
-    """Write one checkpoint under ``folder``; it is there whole or not at all.
+) -> Content:
+    """Copy what a checkpoint is to hold.
 
     Args:
-        folder: of all checkpoints of the run.
         step: steps done.
         networks: the modules whose weights are saved, by name.
         states: everything else that the game is made of.
@@ -123,28 +138,21 @@ def save(
         conditions: of the run's own grids, texts or values of items.
         parts: where the part of each place in the recipe is from.
         memory_format: of the networks' weights, by its name in a recipe.
-
-    Raises:
-        RunError: it cannot be written; older ones are untouched.
-        PluginError: a state cannot be held.
     """
-    final = folder / f"{step:08d}"
-    aside = folder / f".{final.name}{PARTIAL}"
-    weights = {
-        f"{name}/{key}": tensor.detach().cpu().clone().contiguous()
-        for name, network in networks.items()
-        for key, tensor in network.state_dict().items()
-    }
-    try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        save_file(weights, aside / WEIGHTS)
-        state = {"game": states, "hooks": dict(sorted(kept.items())), "run": said}
-        if _unfit(state, aside / STATE):
-            for named in (states, kept, {"the run": said}):
-                check_states(named)
-        torch.save(conditions, aside / CONDITIONS, pickle_module=_PLAIN)
-        manifest = {
+    return Content(
+        step=step,
+        weights={
+            f"{name}/{key}": tensor.detach().cpu().clone().contiguous()
+            for name, network in networks.items()
+            for key, tensor in network.state_dict().items()
+        },
+        state={
+            "game": copied(states),
+            "hooks": copied(dict(sorted(kept.items()))),
+            "run": copied(said),
+        },
+        conditions=copied(conditions),
+        told={
             "format": FORMAT,
             "step": step,
             "versions": {"gankit": core_version(), "torch": torch.__version__},
@@ -152,8 +160,34 @@ def save(
             "memory_format": memory_format,
             "parts": {place: asdict(origin) for place, origin in parts.items()},
             "facts": written(facts),
-            "files": {name: _digest(aside / name) for name in FILES},
-        }
+        },
+    )
+
+
+def path_of(folder: Path, step: int) -> Path:
+    """Return where the checkpoint of a step is, or would be."""
+    return folder / f"{step:08d}"
+
+
+def save(folder: Path, held: Content) -> Path:
+    """Write one checkpoint under ``folder``; it is there whole or not at all.
+
+    Raises:
+        RunError: it cannot be written; older ones are untouched.
+        PluginError: a state cannot be held.
+    """
+    final = path_of(folder, held.step)
+    aside = folder / f".{final.name}{PARTIAL}"
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        save_file(held.weights, aside / WEIGHTS)
+        if write_state(held.state, aside / STATE):
+            named = {"the run": held.state["run"]}
+            for states in (held.state["game"], held.state["hooks"], named):
+                check_states(states)
+        torch.save(held.conditions, aside / CONDITIONS, pickle_module=PLAIN)
+        manifest = held.told | {"files": {n: _digest(aside / n) for n in FILES}}
         manifest["digest"] = _digest_of(manifest)
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
         for path in (*aside.iterdir(), aside):
@@ -222,60 +256,6 @@ def read(path: Path) -> Checkpoint:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
-
-
-class _PlainPickler(pickle.Pickler):
-    """Writes equal contents as equal bytes, however they came about.
-
-    Nothing is written as a reference to what was written before, and each tensor has a
-    storage of its own: which strings are one object, and of what a tensor is a view,
-    differs between a state that was loaded and the one that was saved.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fast = True  # without a memo
-
-    def reducer_override(self, thing: Any) -> Any:
-        """Copy a tensor; a dense one keeps its strides, which sums may follow."""
-        if not isinstance(thing, Tensor):
-            return NotImplemented
-        own: Any = thing.detach().to("cpu", copy=True)
-        if own.layout is torch.strided and own.is_contiguous():
-            own = own.view(-1).view(own.shape)  # a side of one may have any stride
-        return own.__reduce_ex__(2)
-
-
-_PLAIN = SimpleNamespace(__name__=__name__, Pickler=_PlainPickler)
-
-
-def check_states(states: Mapping[str, Any]) -> None:
-    """Refuse what could not be read again without running code, as numpy's numbers.
-
-    Args:
-        states: by the names of the parts or hooks that they are of.
-
-    Raises:
-        PluginError: names the part or hook, and what its state holds.
-    """
-    for name, state in states.items():
-        if unfit := _unfit(state, BytesIO()):
-            raise PluginError(
-                f"the state of {name} holds {listed(unfit)}, which a checkpoint "
-                "cannot hold; its author has to return numbers, strings, tensors, "
-                "lists and dictionaries"
-            )
-
-
-def _unfit(state: Any, file: Path | BytesIO) -> list[str]:
-    """Write a state; say what of it could not be written, or not read again."""
-    try:
-        torch.save(state, file, pickle_module=_PLAIN)
-        if isinstance(file, BytesIO):
-            file.seek(0)
-        return torch.serialization.get_unsafe_globals_in_checkpoint(file)
-    except (pickle.PicklingError, AttributeError, TypeError, ValueError) as error:
-        return [str(error)]
 
 
 def _digest(path: Path) -> str:

@@ -26,11 +26,12 @@ from gankit.game.assembly import Assembly
 from gankit.game.game import Game
 from gankit.plugins.hooks import Hooks
 from gankit.randomness import generator, seed_global
-from gankit.runs.checkpoint import Checkpoint, check_states
+from gankit.runs.checkpoint import Checkpoint
 from gankit.runs.choices import choices, choose_memory_format
 from gankit.runs.restoring import load_weights
 from gankit.runs.run import Run
 from gankit.runs.sampling import Sampler
+from gankit.runs.states import check_states
 
 _OBSERVED = 10_000  # real samples that a generator is shown before training
 _TRIED = 1024  # items for which a wrong condition is looked for at once

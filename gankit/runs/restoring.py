@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gankit.compute.processes import Processes
 from gankit.contracts.kinds import Origin
 from gankit.errors import RunError, listed
 from gankit.game.places import only_watches
 from gankit.plugins import versions
 from gankit.plugins.versions import core_version
-from gankit.runs.checkpoint import Checkpoint, all_in, latest, read
+from gankit.runs.checkpoint import Checkpoint, all_in, latest, path_of, read
 
+SAVED = "checkpoints"  # the folder of all checkpoints, in a run's
 BEST = "gankit.checkpoints"  # the state that knows which checkpoint is the best
 
 
@@ -39,7 +41,7 @@ def choose(folder: Path, which: str | int) -> tuple[Checkpoint, tuple[str, ...]]
         which = best
     if not str(which).isdigit():
         raise RunError(f"no checkpoint {which!r}; say 'latest', 'best' or a step")
-    path = folder / f"{int(which):08d}"
+    path = path_of(folder, int(which))
     if path not in all_in(folder):
         there = listed(int(p.name) for p in all_in(folder))
         raise RunError(f"there is no checkpoint of step {which}; there are {there}")
@@ -49,6 +51,14 @@ def choose(folder: Path, which: str | int) -> tuple[Checkpoint, tuple[str, ...]]
 def reopen(folder: Path) -> tuple[Checkpoint | None, tuple[str, ...]]:
     """Find where a run goes on: at its start, where it was killed before it saved."""
     return latest(folder) if all_in(folder) else (None, ())
+
+
+def last_good(folder: Path | None) -> Checkpoint | None:
+    """Return the newest whole checkpoint of a run's folder, if there is any."""
+    try:
+        return latest(folder / SAVED)[0] if folder is not None else None
+    except RunError:
+        return None
 
 
 def notes_of(
@@ -140,6 +150,20 @@ def fingerprint(networks: dict[str, nn.Module]) -> str:
             plain = tensor.detach().cpu().contiguous().view(-1)
             digest.update(plain.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def disagreement(networks: dict[str, nn.Module], processes: Processes) -> str:
+    """Say which process has other weights than the first, or ""."""
+    if processes.size == 1:
+        return ""
+    said = processes.gather(fingerprint(networks))
+    other = next((rank for rank, own in enumerate(said) if own != said[0]), None)
+    if other is None:
+        return ""
+    return (
+        f"process {other} has other weights than the first; a hook that changes "
+        "the game has to change it in every process"
+    )
 
 
 def _mismatches(

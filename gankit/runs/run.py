@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from inspect import GEN_RUNNING, getgeneratorstate
 from pathlib import Path
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gankit.compute.processes import ALONE, Processes
 from gankit.data.items import Data
-from gankit.errors import DivergedError, RunError, UsageError
+from gankit.errors import DivergedError, UsageError
 from gankit.game.assembly import Assembly
 from gankit.game.game import Game
 from gankit.game.guard import PATIENCE
@@ -22,8 +22,10 @@ from gankit.game.update import Update
 from gankit.plugins.hooks import Hooks
 from gankit.runs import checkpoint
 from gankit.runs.report import Report, RunWarning
-from gankit.runs.restoring import fingerprint, restore
+from gankit.runs.restoring import SAVED, disagreement, last_good, restore
 from gankit.runs.sampling import Sampler
+from gankit.runs.states import check_states
+from gankit.runs.writing import Writer
 
 _ADVICE = (
     "a lower optimizer.lr, optimizer.clip=1.0 or train.precision=fp32 usually helps"
@@ -53,6 +55,7 @@ class Run:
         notes: what the user is to be told before the first step.
         choices: what was chosen for speed, a line each.
         measured: what hooks have measured last, and at which step: (step, value).
+        writer: writes checkpoints and grids while the game plays on.
     """
 
     assembly: Assembly
@@ -69,6 +72,7 @@ class Run:
     notes: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     measured: dict[str, tuple[int, float]] = field(factory=dict)
+    writer: Writer = field(factory=Writer)
     started: float = field(factory=time.monotonic)
     report: Report | None = None  # of the last step
     _playing: Generator[Report, None, None] | None = None
@@ -116,7 +120,7 @@ class Run:
             raise UsageError(
                 f"two hooks keep a state named {name!r}; name it as your plugin"
             )
-        checkpoint.check_states({name: thing.state_dict()})
+        check_states({name: thing.state_dict()})
         self._kept[name] = thing
         if name in self._pending:
             thing.load_state_dict(self._pending.pop(name))
@@ -128,18 +132,30 @@ class Run:
             RunError: it cannot be written.
             DivergedError: the weights are not worth it.
         """
+        self.save_later()
+        self.writer.wait()
+        return self.folder and checkpoint.path_of(self.folder / SAVED, self.step)
+
+    def save_later(self, then: Callable[[Path], object] = lambda folder: None) -> None:
+        """Let a checkpoint be written while the game plays on; called as :meth:`save`.
+
+        What cannot be written is raised when the next step is done. ``then`` is called
+        in the thread that writes, with the folder of all checkpoints.
+        """
         # first, because after it the weights are the same in every process
-        if disagreement := self._disagreement():
-            raise DivergedError(disagreement)
+        if apart := disagreement(self.game.networks(), self.processes):
+            raise DivergedError(apart)
         if problem := self.game.guard.weights():
             raise DivergedError(f"{problem}; {_ADVICE}")
-        return self.write() if self.folder is not None else None
+        if self.folder is not None:
+            self.write(then)
 
-    def write(self) -> Path:
-        """Write a checkpoint, in the process that has a folder."""
+    def write(self, then: Callable[[Path], object] = lambda folder: None) -> None:
+        """Let a checkpoint be written, in the process that has a folder."""
         assert self.folder is not None, "a run without a folder has no checkpoints"
-        return checkpoint.save(
-            self.folder / "checkpoints",
+        self.writer.wait()  # before more is copied
+        into = self.folder / SAVED
+        held = checkpoint.content(
             step=self.step,
             networks=self.game.networks(),
             states={k: v.state_dict() for k, v in self.game.stateful().items()},
@@ -151,6 +167,7 @@ class Run:
             parts=self.assembly.provenance.parts,
             memory_format=self.memory_format,
         )
+        self.writer.do(lambda: then(checkpoint.save(into, held).parent))
 
     def restore(self, saved: checkpoint.Checkpoint) -> None:
         """Go on from a checkpoint.
@@ -223,8 +240,11 @@ class Run:
                 except GeneratorExit:
                     self.stop("leaving the loop")
                     break
+                self.writer.look()
+            self.writer.wait()
             self.hooks.call("gankit_after_run", run=self)
         except BaseException as error:
+            self.writer.finish(error)
             for line in self.hooks.call_each("gankit_on_error", run=self, error=error):
                 error.add_note(line)
             raise
@@ -254,7 +274,8 @@ class Run:
     def _go_back(self, error: DivergedError) -> None:
         """Return to the last good checkpoint; the same steps again fail no better."""
         failed = self.step
-        saved = self.processes.broadcast(self._last_good())
+        self.writer.wait()
+        saved = self.processes.broadcast(last_good(self.folder))
         if saved is None or failed <= self._failed_at:
             how = "again, after going back" if saved else "no checkpoint to go back to"
             final = DivergedError(
@@ -271,30 +292,9 @@ class Run:
             "if it happens again the run stops",
         )
 
-    def _last_good(self) -> checkpoint.Checkpoint | None:
-        if self.folder is None:
-            return None
-        try:
-            return checkpoint.latest(self.folder / "checkpoints")[0]
-        except RunError:
-            return None
-
     def _asked_to_stop(self) -> bool:
         """Agree with the other processes on whether this was the last step."""
         if not self.processes.any(bool(self.stopping)):
             return False
         self.stopping = next(filter(None, self.processes.gather(self.stopping)))
         return True
-
-    def _disagreement(self) -> str:
-        """Say which process has other weights than the first, or ""."""
-        if self.processes.size == 1:
-            return ""
-        said = self.processes.gather(fingerprint(self.game.networks()))
-        other = next((rank for rank, own in enumerate(said) if own != said[0]), None)
-        if other is None:
-            return ""
-        return (
-            f"process {other} has other weights than the first; a hook that changes "
-            "the game has to change it in every process"
-        )

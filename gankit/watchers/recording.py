@@ -11,7 +11,8 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from gankit.runs import checkpoint
 from gankit.runs.folder import cannot_write, clean, write_whole
 from gankit.runs.pictures import Samples
 from gankit.runs.report import Report, RunWarning
-from gankit.runs.restoring import BEST
+from gankit.runs.restoring import BEST, SAVED
 from gankit.runs.run import Run
 from gankit.watchers.health import NAME as HEALTH
 from gankit.watchers.health import Health
 from gankit.watchers.tensorboard import TensorBoard
+
+METRICS, EVENTS = "gankit.metrics", "gankit.tensorboard"
+_LATE = {METRICS, EVENTS}  # write what other hooks measure of a checkpoint, if any do
 
 
 class Metrics:
@@ -124,8 +128,8 @@ class Pictures:
 
     @hookimpl
     def gankit_on_samples(self, run: Run, samples: Samples) -> None:
-        """Write the grid."""
-        samples.save(self._path(run))
+        """Write the grid, while the game plays on."""
+        run.writer.do(partial(samples.save, self._path(run)))
 
     @hookimpl(tryfirst=True)
     def gankit_on_error(self, run: Run, error: BaseException) -> None:
@@ -134,7 +138,7 @@ class Pictures:
         done = run.step > 0 and run.due(train.sample_every)
         if done and _is_saved_after(error) and not self._path(run).exists():
             samples = run.sampler.sample(train.samples, seed=train.seed)
-            self.gankit_on_samples(run, samples)
+            samples.save(self._path(run))
 
     def _path(self, run: Run) -> Path:
         return _folder(run) / "samples" / f"{run.step:08d}.png"
@@ -145,6 +149,10 @@ class Checkpoints:
 
     Kept are the newest ``train.keep``, those of every ``train.keep_every`` steps, and
     the best by the metric ``train.best``.
+
+    A checkpoint is written while the game plays on, but where a hook is to be told of
+    it: what the hook finds in the run, and measures, is of the checkpoint then, and at
+    the same step each time that the run is played.
     """
 
     def __init__(self) -> None:
@@ -165,9 +173,9 @@ class Checkpoints:
         self._saved = run.step or -1
         run.keep(BEST, self)
         if run.folder is not None:
-            for folder in (run.folder, run.folder / "checkpoints"):
+            for folder in (run.folder, run.folder / SAVED):
                 clean(folder)
-            self._tidy(run)
+            self._tidying(run)(run.folder / SAVED)
 
     @hookimpl(trylast=True)
     def gankit_after_step(self, run: Run, report: Report) -> None:
@@ -182,9 +190,10 @@ class Checkpoints:
 
     @hookimpl(tryfirst=True)
     def gankit_after_run(self, run: Run) -> None:
-        """Save where the run was stopped."""
+        """Save where the run was stopped; nobody is told that it is over before."""
         if self._saved != run.step:
             self._save(run)
+        run.writer.wait()
 
     @hookimpl(tryfirst=True)
     def gankit_on_error(self, run: Run, error: BaseException) -> None:
@@ -194,8 +203,8 @@ class Checkpoints:
             return
         if run.folder is None or self._saved == run.step or guard.weights():
             return
-        run.write()
-        self._tidy(run)
+        run.write(then=self._tidying(run))
+        run.writer.wait()
         error.add_note(
             f"step {run.step:,} was saved; go on with `gankit resume {run.folder}`"
         )
@@ -222,22 +231,28 @@ class Checkpoints:
             self._best = {"step": run.step, "value": value, **asked}
 
     def _save(self, run: Run) -> None:
-        path = run.save()
+        run.save_later(then=self._tidying(run))
         self._saved = run.step
-        if path is not None:
-            self._tidy(run)
+        if run.folder and set(run.hooks.called("gankit_on_checkpoint")) - _LATE:
+            run.writer.wait()
+            path = checkpoint.path_of(run.folder / SAVED, run.step)
             run.hooks.call("gankit_on_checkpoint", run=run, path=str(path))
 
-    def _tidy(self, run: Run) -> None:
-        train = run.assembly.train
-        every = checkpoint.all_in(_folder(run) / "checkpoints")
-        # one of a later step is damaged, or the run would have gone on from it
-        reached = [path for path in every if int(path.name) <= run.step]
-        for old in reached[: -train.keep]:
-            step = int(old.name)
-            apart = train.keep_every and step % train.keep_every == 0
-            if not apart and step != self._best.get("step"):
-                shutil.rmtree(old, ignore_errors=True)
+    def _tidying(self, run: Run) -> Callable[[Path], None]:
+        """Return what removes the checkpoints that are not kept, as of this step."""
+        train, step, best = run.assembly.train, run.step, self._best.get("step")
+
+        def tidy(folder: Path) -> None:
+            # one of a later step is damaged, or the run would have gone on from it
+            every = checkpoint.all_in(folder)
+            reached = [path for path in every if int(path.name) <= step]
+            for old in reached[: -train.keep]:
+                number = int(old.name)
+                apart = train.keep_every and number % train.keep_every == 0
+                if not apart and number != best:
+                    shutil.rmtree(old, ignore_errors=True)
+
+        return tidy
 
 
 def recorders(run: Run) -> list[tuple[str, object]]:
@@ -247,11 +262,11 @@ def recorders(run: Run) -> list[tuple[str, object]]:
         return [saving]
     every: list[tuple[str, object]] = [
         (HEALTH, Health()),
-        ("gankit.metrics", Metrics()),
+        (METRICS, Metrics()),
         ("gankit.pictures", Pictures()),
     ]
     if TensorBoard.installed():
-        every.append(("gankit.tensorboard", TensorBoard()))
+        every.append((EVENTS, TensorBoard()))
     return [*every, saving]  # of those that come last, in the order of this list
 
 
