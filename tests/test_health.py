@@ -14,10 +14,13 @@ from torch import Tensor, nn
 from games import Judge, Logistic, make_run
 from gankit import Classes, Texts, hookimpl
 from gankit.cli import run as gankit
+from gankit.compute.processes import Processes
 from gankit.contracts import UNBOUNDED, Shapes
 from gankit.data.facts import Facts, Item
+from gankit.errors import BrokenItem
 from gankit.runs.report import Report, RunWarning
 from gankit.runs.run import Run
+from gankit.watchers.broken import BrokenItems
 from gankit.watchers.health import (
     COLLAPSE,
     IGNORED,
@@ -699,3 +702,78 @@ def test_a_discriminator_that_cannot_lose_is_told_of_once(
             [OVERPOWERING] if name == "wild" else []
         )
         assert len(said) == len(kinds)
+
+
+class Stacks(Points):
+    """Items of a class are one point; some cannot be read, and say so when asked."""
+
+    broken: tuple[int, ...] = tuple(range(0, 40, 3))
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: int) -> Item:
+        if index in self.broken:
+            raise BrokenItem(f"item {index}: it breaks off")
+        return Item(torch.full((2,), float(index % 4)), label=index % 4)
+
+    def annotations(self, index: int) -> dict[str, int]:
+        """Return the class of an item, also of one that is broken."""
+        return {"label": index % 4}
+
+
+@pytest.mark.parametrize("data", ["resident", "streamed"])
+def test_a_broken_item_is_not_compared_by_its_neighbours_picture(data: str) -> None:
+    """Within a class whole items are all alike, and two classes at most three apart."""
+    names = tuple("abcd")
+    run = make_run(
+        dataset=Stacks(names=names),
+        conditioner=OneHot(),
+        train={"data": data, "workers": 0, "batch_size": 4},
+    )
+    probe = Probe(run)
+    assert probe.within
+    assert probe._real == 0
+    chosen = {*probe._positions.tolist()}
+    assert chosen
+    assert not chosen & {*Stacks.broken}
+    assert probe._strangers is not None
+    pairs = zip(probe._positions.tolist(), probe._strangers.tolist(), strict=True)
+    apart = [abs(i % 4 - j % 4) for i, j in pairs if j not in Stacks.broken]
+    wanted = 2**0.5 * sum(apart) / len(apart)
+    assert probe._real_apart == pytest.approx(wanted)
+
+
+class _Two(Processes):
+    """Two processes, the other of which has found an item broken."""
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return both processes' values."""
+        return [value, {5: "item 5: it breaks off"}]
+
+
+def test_the_first_process_tells_of_what_others_have_found_broken(
+    tmp_path: Path,
+) -> None:
+    """Each item counts once, and a process without a folder tells nobody."""
+    run, told = make_run(), list[str]()
+
+    class Listens:
+        @hookimpl
+        def gankit_on_warning(self, warning: Any) -> None:
+            told.append(warning.text)
+
+    run.hooks.add("listens", Listens())
+    run.processes, run.step = _Two(), run.total
+    run.data.broken = {5: "item 5: it breaks off", 7: "item 7: empty"}
+    BrokenItems().gankit_after_step(run)
+    assert (told, run.measured) == ([], {})
+    run.folder = tmp_path
+    BrokenItems().gankit_after_step(run)
+    assert run.measured["broken items"] == (run.total, 2.0)
+    run.data.broken = {}
+    run.measured = {}
+    BrokenItems().gankit_after_step(run)
+    assert run.measured["broken items"] == (run.total, 1.0)
+    (text,) = told
+    assert text.startswith("item 5: it breaks off; the next whole item has its place")

@@ -20,6 +20,7 @@ from gankit.contracts import UNBOUNDED, Shapes
 from gankit.data.facts import Facts, Item
 from gankit.errors import DataError, UsageError
 from gankit.game.apart import judges_apart
+from gankit.game.misfits import Tried
 from gankit.game.players import Player
 from gankit.game.settings import Optimizer
 from gankit.game.update import Measured
@@ -79,7 +80,7 @@ def _convolutional(*, fast: bool, **train: Any) -> gankit.Run:
         ),
     )
     if not fast:
-        object.__setattr__(assembly, "judges_apart", False)
+        object.__setattr__(assembly, "tried", Tried())
     return prepare(assembly, discover().hooks)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from games import Labels, Linear, make_run
 from gankit.contracts import Shapes
+from gankit.game.misfits import Tried
 from gankit.game.step import Step
 
 
@@ -62,7 +63,7 @@ def _step(calls: Counter[str], turn: int = 0) -> Step:
         discriminator=Counted(Sums(), calls, "discriminator"),
         conditioner=Plain(),
     )
-    object.__setattr__(run.assembly, "judges_apart", False)
+    object.__setattr__(run.assembly, "tried", Tried())
     calls.clear()  # the assembly's own trial
     movers = run.game.rounds[turn]
     return run.game._step(0, turn, 0, *run.game.feed.batch(0), movers, False, [])

@@ -178,7 +178,10 @@ class ReadData(Protocol):
     - ``stored(positions)`` are samples as the data set gives them, (B, *stored), on the
       device: before ``transform``, and uint8 where it gives pixels;
     - ``fingerprint()`` is a digest of annotations and all samples: what is equal in it
-      may share what was fitted.
+      may share what was fitted;
+    - ``broken`` says why some items could not be read, by their positions, of those
+      that have been asked for: the sample of each is that of the next whole item, of
+      which its annotations are not true.
     """
 
     @property
@@ -186,6 +189,9 @@ class ReadData(Protocol):
 
     @property
     def annotations(self) -> Mapping[str, Any]: ...
+
+    @property
+    def broken(self) -> Mapping[int, str]: ...
 
     def __len__(self) -> int: ...
 

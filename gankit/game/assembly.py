@@ -18,7 +18,7 @@ from gankit.contracts import (
 )
 from gankit.contracts.kinds import Origin
 from gankit.errors import MisfitError
-from gankit.game.misfits import misfits_of
+from gankit.game.misfits import Tried, try_out
 from gankit.game.noise import Noise
 from gankit.game.settings import ADAM, PLAYERS, Optimizer, Train
 
@@ -67,14 +67,23 @@ class Assembly:
         factory=lambda: {p: Optimizer(use="Adam", options=dict(ADAM)) for p in PLAYERS}
     )
     provenance: Provenance = field(factory=Provenance)
-    # found by the trial: why channels cannot lie last, and whether the discriminator
-    # judges a sample alike whatever others are beside it
-    refuses_channels_last: str = field(default="", init=False)
-    judges_apart: bool = field(default=False, init=False)
+    tried: Tried = field(factory=Tried, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if problems := misfits_of(self):
-            raise MisfitError("these parts do not go together:", problems)
+        found = try_out(self)
+        if found.misfits:
+            raise MisfitError("these parts do not go together:", found.misfits)
+        object.__setattr__(self, "tried", found)  # frozen from here on
+
+    @property
+    def refuses_channels_last(self) -> str:
+        """Why channels cannot lie last, or ""."""
+        return self.tried.refuses_channels_last
+
+    @property
+    def judges_apart(self) -> bool:
+        """Whether a sample is judged alike whatever others are beside it."""
+        return self.tried.judges_apart
 
     def parts(self) -> dict[str, Any]:
         """Name all parts but the data set, by their place; the networks come first."""

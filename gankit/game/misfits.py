@@ -8,6 +8,7 @@ from copy import copy, deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
+from attrs import frozen
 from torch import nn
 
 from gankit.compute.memory import lay_out
@@ -38,15 +39,28 @@ if TYPE_CHECKING:
 _TRIAL = 2  # samples in the pass that checks shapes
 
 
-def misfits_of(assembly: Assembly) -> list[str]:
-    """Say what of an assembly cannot be; copies of its parts are tried.
+@frozen
+class Tried:
+    """What the trial of an assembly has found.
 
-    What the trial finds out for speed is noted in the assembly.
+    Attributes:
+        misfits: what cannot be, and what would mend it.
+        refuses_channels_last: why channels cannot lie last, or "".
+        judges_apart: whether the discriminator judges a sample alike whatever others
+            are beside it.
     """
+
+    misfits: Sequence[str] = ()
+    refuses_channels_last: str = ""
+    judges_apart: bool = False
+
+
+def try_out(assembly: Assembly) -> Tried:
+    """Try copies of an assembly's parts, and say what is found."""
     a = assembly
     everything = {"dataset": a.dataset, **a.parts()}.items()
     if problems := [x for place, part in everything for x in malformed(place, part)]:
-        return problems
+        return Tried(problems)
     problems = contradictions(a.train)
     if isinstance(a.noise, noises.Noise):
         problems += noises.contradictions(a.noise)
@@ -54,7 +68,7 @@ def misfits_of(assembly: Assembly) -> list[str]:
     problems += augmentation_misfits(a.augmentations, a.dataset.facts)
     problems += watching_misfits(places(a), a.provenance.parts)
     if problems:
-        return problems
+        return Tried(problems)
     a = _twin(assembly)
     shapes = shapes_of(a.dataset.facts, a.noise, a.conditioner)
     # a pass in training mode leaves its trace in batch norms
@@ -64,26 +78,25 @@ def misfits_of(assembly: Assembly) -> list[str]:
             a.generator, a.discriminator, shapes, a.dataset.facts
         )
     put_back()
-    return problems or _play(assembly, a)
+    return Tried(problems) if problems else _play(assembly, a)
 
 
-def _play(assembly: Assembly, twin: Assembly) -> list[str]:
+def _play(assembly: Assembly, twin: Assembly) -> Tried:
     """Try to play where images have their channels last, and else as they were."""
     networks = (twin.generator, twin.discriminator)
     lay_out(networks, "channels-last")
-    problems = problems_of_play(twin)
+    problems, apart = problems_of_play(twin), False
     if not problems and twin.discriminator is not assembly.discriminator:
         shapes = shapes_of(twin.dataset.facts, twin.noise, twin.conditioner)
         apart = judges_apart(twin.discriminator, shapes)
-        object.__setattr__(assembly, "judges_apart", apart)
     if not problems or not any(p.ndim == 4 for n in networks for p in n.parameters()):
-        return problems
+        return Tried(problems, judges_apart=apart)
     twin = _twin(assembly)  # of what could not be copied, that itself
     lay_out((twin.generator, twin.discriminator), "contiguous")
-    plain = problems_of_play(twin)
-    if not plain:  # code that counts on an order, as .view() does
-        object.__setattr__(assembly, "refuses_channels_last", problems[0])
-    return plain
+    if plain := problems_of_play(twin):
+        return Tried(plain)
+    # code that counts on an order, as .view() does
+    return Tried(refuses_channels_last=problems[0])
 
 
 def _twin(assembly: Assembly) -> Assembly:

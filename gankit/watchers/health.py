@@ -35,7 +35,6 @@ COLLAPSE = "collapse"
 IGNORED = "ignored condition"
 UNMOVED = "ignored noise"
 UNBOUNDED = "unbounded discriminator"
-BROKEN = "broken items"
 
 _NORM = "gradient/generator"
 
@@ -160,27 +159,12 @@ class Health:
     def gankit_after_step(self, run: Run, report: Report) -> None:
         """Look at the players, and at samples, when it is time."""
         train = run.assembly.train
-        if run.due(train.log_every):
-            self._look_at_data(run)
         if _NORM in report.measurements:
             self._usual.add(report.measurements[_NORM])
         if run.step % train.log_every == 0:
             self._look_at_players(run, report)
         if run.due(train.sample_every):
             self._look_at_samples(run)
-
-    def _look_at_data(self, run: Run) -> None:
-        """Count the items that have turned out broken, and tell of the first."""
-        # of several processes the first tells of what it has read itself; a run that
-        # goes on finds them again
-        broken = run.data.broken
-        if len(broken) > run.measured.get(BROKEN, (0, 0.0))[1]:
-            run.measure(BROKEN, len(broken))
-            run.warn(
-                BROKEN,
-                f"{next(iter(broken.values()))}; the next whole item has its place, "
-                "and so for others that turn out so, which the metrics count",
-            )
 
     def _look_at_players(self, run: Run, report: Report) -> None:
         clear, norm = (

@@ -36,14 +36,14 @@ class Probe:
     def __init__(self, run: Run) -> None:
         data, self._seed = run.data, run.game.seed
         order = torch.randperm(len(data), generator=self._rng("positions"))
-        self._positions = order[:_PROBED]  # (B,)
+        (self._positions,) = self._whole(data, order[:_PROBED])  # (B,)
         conditioner = run.game.conditioner
         mates = None
         reads = "" if conditioner is None else conditioner.reads
         kind = data.facts.annotations.get(reads)
         # anything else is compared among all: few real samples have the same of it
         if isinstance(kind, Classes):
-            self._positions, mates = self._mates(data.annotations[reads])
+            self._positions, mates = self._mates(data, data.annotations[reads])
         self.within = mates is not None
         real = self._real_at(data, self._positions)
         self._real = (
@@ -54,8 +54,8 @@ class Probe:
         self._texts = isinstance(kind, Texts)
         self._strangers = None if conditioner is None else self._wrong(data)
         if self._strangers is not None:
-            other = self._real_at(data, self._strangers)
-            self._real_apart = _paired(self._real_at(data, self._positions), other)
+            each = self._whole(data, self._positions, self._strangers)
+            self._real_apart = _paired(*(self._real_at(data, some) for some in each))
 
     def look(self, run: Run) -> dict[str, float]:
         """Measure what can be: how diverse samples are, and what moves them.
@@ -107,6 +107,18 @@ class Probe:
         rng = self._rng("transform", data.device)
         return data.samples(positions, rng).flatten(1).cpu()
 
+    def _whole(self, data: Data, *positions: Tensor) -> tuple[Tensor, ...]:
+        """Keep the places at which all of some positions have a picture of their own.
+
+        One that is broken has its neighbour's, which its class and captions are not of.
+        Where no place is left, all are kept.
+        """
+        for some in positions:
+            self._real_at(data, some)  # what is broken is found when it is read
+        rows = zip(*(some.tolist() for some in positions), strict=True)
+        whole = torch.tensor([not data.broken.keys() & {*row} for row in rows])
+        return tuple(some[whole] if whole.any() else some for some in positions)
+
     def _wrong(self, data: Data) -> Tensor | None:
         """Draw for each position one of another condition, if all have such."""
         try:
@@ -114,7 +126,7 @@ class Probe:
         except DataError:
             return None
 
-    def _mates(self, labels: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _mates(self, data: Data, labels: Tensor) -> tuple[Tensor, Tensor | None]:
         """Pair positions with others of their class; None where all are alone."""
         rng, pairs = self._rng("mates"), []
         for position in self._positions.tolist():
@@ -125,7 +137,7 @@ class Probe:
                 pairs.append((position, int(others[drawn])))
         if not pairs:
             return self._positions, None
-        positions, mates = torch.tensor(pairs).T
+        positions, mates = self._whole(data, *torch.tensor(pairs).T)
         return positions, mates
 
     def _rng(self, purpose: str, device: torch.device | str = "cpu") -> torch.Generator:

@@ -24,6 +24,8 @@ from gankit.runs.pictures import Samples
 from gankit.runs.report import Report, RunWarning
 from gankit.runs.restoring import BEST, SAVED
 from gankit.runs.run import Run
+from gankit.watchers.broken import NAME as BROKEN_ITEMS
+from gankit.watchers.broken import BrokenItems
 from gankit.watchers.health import NAME as HEALTH
 from gankit.watchers.health import Health
 from gankit.watchers.tensorboard import TensorBoard
@@ -258,9 +260,11 @@ class Checkpoints:
 def recorders(run: Run) -> list[tuple[str, object]]:
     """Return what records a run, by name; the process that has a folder writes."""
     saving = ("gankit.checkpoints", Checkpoints())
+    looking: list[tuple[str, object]] = [(BROKEN_ITEMS, BrokenItems())]
     if run.folder is None:
-        return [saving]
-    every: list[tuple[str, object]] = [
+        return [*looking, saving]
+    every = [
+        *looking,
         (HEALTH, Health()),
         (METRICS, Metrics()),
         ("gankit.pictures", Pictures()),

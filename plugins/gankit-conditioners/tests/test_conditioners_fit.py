@@ -32,6 +32,8 @@ class Swatches:
     def __init__(self, colours: tuple[str, ...] = COLOURS) -> None:
         self.captions = [(f"a {c} swatch", f"it is all {c}") for c in colours]
         self.looks = 0
+        self.broken: dict[int, str] = {}
+        self.looked_at: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -44,6 +46,7 @@ class Swatches:
     def samples(self, indices: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """Draw the images with a little noise."""
         self.looks += 1
+        self.looked_at |= {*indices.tolist()}
         pixels = torch.tensor(PIXELS)[indices][:, :, None, None].expand(-1, -1, 8, 8)
         noise = torch.randn(pixels.shape, generator=rng) if rng else 0.0
         return pixels * 2 - 1 + 0.05 * noise
@@ -334,3 +337,13 @@ def test_a_fit_that_diverges_is_reported(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"diverged .* fit_lr = 1e\+30; lower fit_lr"):
         fit(build(fit_lr=1e30))
     assert not kept(folder)
+
+
+def test_a_broken_item_is_not_fitted_to_its_neighbours_picture() -> None:
+    """Its captions are not true of that; they are embedded all the same."""
+    data = Swatches()
+    data.broken = {2: "it breaks off"}
+    conditioner = build(steps=6)
+    fit(conditioner, data)
+    assert data.looked_at == {*range(8)} - {2}
+    assert conditioner.tokens(data.captions)[2].isfinite().all()
