@@ -2,7 +2,9 @@
 
 Written from what the peers' scripts build, so that both sides train the same weights:
 `official` is PyTorch's DCGAN example at 64 x 64 in colour, `small` PyTorch-GAN's
-convolutions at 32 x 32 in grey, `layers` its perceptrons at 28 x 28.
+convolutions at 32 x 32 in grey, `layers` its perceptrons at 28 x 28, and `labelled` its
+perceptrons with a class. `texts` are gankit's own networks for text-to-image at 64 x 64
+(Reed et al. 2016, section 4.1, at half their width).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from gankit import Part, Shapes, hookimpl
@@ -140,6 +143,61 @@ class LayersDiscriminator(_Discriminator):
         )
 
 
+class LabelledGenerator(_Generator):
+    """Perceptrons of 128 to 1,024 units; the class is embedded and joins the noise."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__(shapes)
+        # of a one-hot vector: what an embedding is
+        self.embedding = nn.Linear(shapes.condition, shapes.condition, bias=False)
+        inputs = shapes.noise + shapes.condition
+        layers: list[nn.Module] = [nn.Linear(inputs, 128)]
+        layers += [nn.LeakyReLU(_SLOPE, inplace=True)]
+        for width in (128, 256, 512):
+            layers += [nn.Linear(width, 2 * width), nn.BatchNorm1d(2 * width, 0.8)]
+            layers += [nn.LeakyReLU(_SLOPE, inplace=True)]
+        self.body = nn.Sequential(
+            *layers, nn.Linear(1024, prod(shapes.sample)), nn.Tanh()
+        )
+
+    def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
+        """Generate samples (B, *sample) for one-hot conditions (B, c)."""
+        return super().forward(torch.cat([self.embedding(condition), noise], 1), None)
+
+
+class LabelledDiscriminator(_Discriminator):
+    """Three times 512 units, with dropout; the embedded class joins the pixels."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__()
+        self.embedding = nn.Linear(shapes.condition, shapes.condition, bias=False)
+        layers: list[nn.Module] = []
+        inputs = prod(shapes.sample) + shapes.condition
+        for dropout in (0.0, 0.4, 0.4):
+            layers += [nn.Linear(inputs, 512)]
+            layers += [nn.Dropout(dropout)] if dropout else []
+            layers += [nn.LeakyReLU(_SLOPE, inplace=True)]
+            inputs = 512
+        self.body = nn.Sequential(*layers, nn.Linear(512, 1))
+
+    def forward(self, samples: Tensor, condition: Tensor | None) -> Tensor:
+        """Judge samples with one-hot conditions (B, c): logits (B,)."""
+        joined = torch.cat([samples.flatten(1), self.embedding(condition)], 1)
+        return super().forward(joined, None)
+
+
+def _texts_generator(shapes: Shapes) -> nn.Module:
+    from gankit_dcgan.generator import DCGANGenerator
+
+    return DCGANGenerator(shapes, width=64, condition_size=128)
+
+
+def _texts_discriminator(shapes: Shapes) -> nn.Module:
+    from gankit_dcgan.discriminator import DCGANDiscriminator
+
+    return DCGANDiscriminator(shapes, width=64, condition_size=128)
+
+
 def _up(
     inputs: int, outputs: int, stride: int = 2, padding: int = 1
 ) -> Iterable[nn.Module]:
@@ -171,6 +229,8 @@ NETWORKS: dict[str, tuple[Any, Any]] = {
     "official": (OfficialGenerator, OfficialDiscriminator),
     "small": (SmallGenerator, SmallDiscriminator),
     "layers": (LayersGenerator, LayersDiscriminator),
+    "labelled": (LabelledGenerator, LabelledDiscriminator),
+    "texts": (_texts_generator, _texts_discriminator),
 }
 
 

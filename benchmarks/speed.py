@@ -8,8 +8,9 @@ programs that take turns (see `interleave.py`): gankit in fp32 and in bf16, a pe
 script as it is, and the game written out by hand (`by_hand.py`), which neither draws
 grids nor keeps checkpoints. What each moves is
 compared before any number is printed. Peers that are not given are left out: DIR is a
-checkout of github.com/pytorch/examples, or of github.com/eriklindernoren/PyTorch-GAN;
-torchgan is used where it is installed.
+checkout of github.com/pytorch/examples, of github.com/eriklindernoren/PyTorch-GAN, or
+of torch-mimicry, as pip downloads it and tar unpacks it; torchgan is used where it is
+installed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from interleave import Measured, Program, measure, moved_alike
 
 HERE = Path(__file__).resolve().parent
 PICTURES = 10_000
+_VECTORS = 4096  # pictures with a vector each
 _SIDES = (178, 218)  # of the pictures that are drawn: those of CelebA, aligned
 
 
@@ -76,6 +78,18 @@ class Bench:
             torch.save(torch.randint(256, shape, dtype=torch.uint8), path)
         return path
 
+    def vectors(self, name: str, count: int, width: int, *, one_hot: bool) -> Path:
+        """Write a vector for each item, for the loop by hand."""
+        import torch
+
+        path = self.work / f"{name}.pt"
+        if not path.exists():
+            rows = torch.randn(count, width)
+            if one_hot:
+                rows = torch.eye(width)[torch.arange(count) % width]
+            torch.save(rows, path)
+        return path
+
     def place(self, name: str) -> Path:
         """Make a folder for a program to run in."""
         # PyTorch-GAN's scripts look for their data two folders above
@@ -90,7 +104,9 @@ class Bench:
         (folder / "plain.toml").write_text(recipe, "utf-8")
         command = ["-m", "gankit", "train", "plain.toml", *words]
         command += [f"train.device={self.told.device}"]
-        command += ["--plugin", str(HERE / "networks.py"), "--out", "runs/{start}"]
+        for plugin in ("networks.py", "vectors.py"):
+            command += ["--plugin", str(HERE / plugin)]
+        command += ["--out", "runs/{start}"]
         return Program(name, command, folder)
 
     def script(self, name: str, path: Path, *words: str) -> Program:
@@ -117,11 +133,16 @@ def _draw(folder: Path) -> None:
         picture.save(folder / f"{i:06d}.jpg", quality=85)
 
 
-def _recipe(networks: str, dataset: Iterable[str], batch: int) -> list[str]:
+def _recipe(
+    networks: str,
+    dataset: Iterable[str],
+    batch: int,
+    conditioner: str = "conditioner=none",
+) -> list[str]:
     """Say in gankit's words what the peers' scripts do."""
     return [
         *dataset,
-        "conditioner=none",
+        conditioner,
         f"generator.use={networks}",
         f"discriminator.use={networks}",
         "loss.use=non-saturating",
@@ -195,12 +216,63 @@ def _official(bench: Bench, batch: int) -> Iterable[Program]:
         yield bench.script("official example", path, *words)
 
 
+def _labelled(bench: Bench, batch: int) -> Iterable[Program]:
+    data = ["dataset.use=mnist", f"dataset.root={bench.mnist}", "dataset.size=32"]
+    words = _recipe("labelled", data, batch, "conditioner.use=label")
+    words += ["loss.use=least-squares", "train.sample_every=400"]
+    yield bench.gankit("gankit", *words)
+    yield bench.gankit("gankit, nothing kept", *words, *_NOTHING)
+    pixels = str(bench.pixels("labelled", (60_000, 1, 32, 32)))
+    hand = ["labelled", pixels, "--batch", str(batch), "--loss", "squares"]
+    hand += ["--conditions", str(bench.vectors("classes", 60_000, 10, one_hot=True))]
+    yield bench.by_hand("by hand", *hand)
+    if bench.told.pytorch_gan:
+        path = Path(bench.told.pytorch_gan) / "implementations" / "cgan" / "cgan.py"
+        yield bench.script("PyTorch-GAN", path, "--batch_size", str(batch))
+
+
+def _texts(bench: Bench, batch: int) -> Iterable[Program]:
+    data = ["dataset.use=drawn-vectors", f"dataset.items={_VECTORS}"]
+    words = _recipe("texts", data, batch, "conditioner.use=vectors")
+    words += ["loss.use=matching-aware", "loss.interpolation=0"]
+    words += ["train.sample_every=100"]
+    yield bench.gankit("gankit", *words)
+    yield bench.gankit("gankit bf16", *words, "train.precision=bf16")
+    pixels = str(bench.pixels("texts", (_VECTORS, 3, 64, 64)))
+    hand = ["texts", pixels, "--batch", str(batch), "--loss", "matching"]
+    hand += [
+        "--conditions",
+        str(bench.vectors("texts-vectors", _VECTORS, 1024, one_hot=False)),
+    ]
+    yield bench.by_hand("by hand", *hand)
+    yield bench.by_hand("by hand bf16", *hand, "--bf16")
+
+
+def _mimicry(bench: Bench, batch: int) -> Iterable[Program]:
+    """Fresh fakes on both sides: mimicry's trainer has no others."""
+    data = ["dataset.use=image-folder", f"dataset.root={bench.pictures}"]
+    data += ["dataset.size=64", "dataset.labels=none"]
+    words = [*_recipe("official", data, batch), "train.fakes=fresh"]
+    words += ["train.sample_every=500"]
+    later = PICTURES // batch + 4  # steps after which all pictures have been decoded
+    yield evolve(bench.gankit("gankit", *words), warm=later)
+    if bench.told.mimicry:
+        pixels = str(bench.pixels("official", (PICTURES, 3, 64, 64)))
+        words = [str(Path(bench.told.mimicry).resolve()), pixels]
+        words += ["--batch", str(batch), "--device", bench.told.device]
+        yield bench.script("mimicry", HERE / "with_mimicry.py", *words)
+
+
 WORKLOADS: dict[str, tuple[Callable[[Bench, int], Iterable[Program]], int]] = {
     "mlp-64": (_layers, 64),
     "mlp-128": (_layers, 128),
     "dcgan32-64": (_small, 64),
     "dcgan64-64": (_official, 64),
     "dcgan64-128": (_official, 128),
+    "cgan-64": (_labelled, 64),
+    "cgan-128": (_labelled, 128),
+    "texts64-64": (_texts, 64),
+    "mimicry64-64": (_mimicry, 64),
 }
 
 
@@ -218,7 +290,7 @@ def _switched(bench: Bench, programs: Iterable[Program]) -> Iterable[Program]:
         ("one thread", [], {"OMP_NUM_THREADS": "1"}),
         ("bf16", ["train.precision=bf16"], {}),
     ):
-        one = bench.gankit(name, *plain.command[4:-5], *words)
+        one = bench.gankit(name, *plain.command[4:-7], *words)
         yield evolve(one, env=env)
 
 
@@ -255,6 +327,7 @@ def main() -> None:
     parser.add_argument("--mnist", metavar="DIR")
     parser.add_argument("--examples", metavar="DIR")
     parser.add_argument("--pytorch-gan", metavar="DIR")
+    parser.add_argument("--mimicry", metavar="DIR")
     parser.add_argument("--pictures", metavar="DIR", help="10,000, instead of drawn")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", nargs="*", metavar="PROGRAM", help="leave out others")
