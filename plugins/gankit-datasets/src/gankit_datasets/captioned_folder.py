@@ -15,11 +15,11 @@ from gankit_datasets.folders import (
     PictureFolder,
     find_files,
     folder_names,
-    parted,
     pictures_among,
     refuse_most,
     stored_side,
 )
+from gankit_datasets.holding import parted
 from gankit_datasets.pictures import Fit, Look
 
 _AUTO, _TEXTS, _FILE = "auto", "texts", "captions.jsonl"
@@ -39,6 +39,7 @@ def captioned_folder(
     channels: Literal[1, 3] = 3,
     load_size: Count | None = None,
     mirror: bool = False,
+    keep: bool = False,
 ) -> PictureFolder:
     """Read the pictures below a folder, with one or more captions each.
 
@@ -64,10 +65,13 @@ def captioned_folder(
         channels: 3 for colour, 1 for grey
         load_size: store pictures at this size and cut random squares from them
         mirror: mirror half of the pictures, anew each time they are used
+        keep: keep the decoded pictures in $GANKIT_CACHE, by default ~/.cache/gankit, so
+            that a later start decodes none
 
     Raises:
         DataError: no folder, no pictures, no captions, wrong lines in the captions
-            file, or most of the pictures unreadable or without captions.
+            file, or most of the pictures unreadable or without captions; or
+            the decoded ones cannot be kept.
         ValueError: a load_size below the size, or both a split and a hold_out.
     """
     if split is not None and hold_out:
@@ -110,6 +114,7 @@ def captioned_folder(
         look,
         size=size,
         mirror=mirror,
+        keep=keep,
         skipped=[*skipped, *silent, *lost],
         splits=splits | ({"test": held} if held else {}),
     )

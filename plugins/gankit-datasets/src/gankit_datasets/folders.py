@@ -10,16 +10,17 @@ import os
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from hashlib import blake2b
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
 from attrs import frozen
+from torch import Tensor
 
 from gankit import Classes, Facts, Item, Texts
 from gankit.errors import DataError
+from gankit_datasets.kept import keeping
 from gankit_datasets.pictures import SUFFIXES, Look, faults
 from gankit_datasets.views import RandomView
 
@@ -41,6 +42,7 @@ class PictureFolder:
     Whether a file is a picture is seen from its first bytes; whether all of it can be
     decoded, when it is.
 
+    With ``keep`` what was decoded is kept on the disk (`gankit_datasets.kept`).
     With ``look.side`` above ``size``, or with ``mirror``, it has a ``transform`` to
     random views of ``size`` pixels. ``skipped`` says what was left out and why, one
     line each, beginning with ``skipped`` as given. ``splits`` builds what is held out,
@@ -58,6 +60,7 @@ class PictureFolder:
         *,
         size: int,
         mirror: bool,
+        keep: bool = False,
         skipped: Iterable[str] = (),
         splits: Mapping[str, Sequence[Entry]] = MappingProxyType({}),
     ) -> None:
@@ -80,10 +83,13 @@ class PictureFolder:
         if any(entry.captions for entry in kept):
             declared["captions"] = Texts()
         self.facts = Facts((look.channels, size, size), **declared)
+        images = [entry.image for entry in kept]
+        shape = (look.channels, look.side, look.side)
+        self._kept = keeping(root, images, look, shape) if keep else None
         if look.side != size or mirror:
             self.transform = RandomView(size, mirror)
         self.splits = {
-            name: partial(_held_out, self, others, size, mirror)
+            name: partial(_held_out, self, others, size=size, mirror=mirror, keep=keep)
             for name, others in splits.items()
         }
 
@@ -91,8 +97,16 @@ class PictureFolder:
         return len(self._entries)
 
     def __getitem__(self, index: int) -> Item:
+        return Item(self._sample(index), **self.annotations(index))
+
+    def _sample(self, index: int) -> Tensor:
+        known = self._kept.read(index) if self._kept else None
+        if known is not None:
+            return known
         sample = self.look.read(self.root / self._entries[index].image)
-        return Item(sample, **self.annotations(index))
+        if self._kept:
+            self._kept.write(index, sample)
+        return sample
 
     def annotations(self, index: int) -> dict[str, Any]:
         """Return the class and captions of a picture without reading it."""
@@ -106,12 +120,12 @@ class PictureFolder:
 
 
 def _held_out(
-    known: PictureFolder, entries: Sequence[Entry], size: int, mirror: bool
+    known: PictureFolder, entries: Sequence[Entry], **how: Any
 ) -> PictureFolder:
     """Build what is held out, with the classes that are known and no others."""
     classed = "label" in known.facts.annotations
     kept = [entry for entry in entries if not classed or entry.label in known.indices]
-    held = PictureFolder(known.root, kept, known.look, size=size, mirror=mirror)
+    held = PictureFolder(known.root, kept, known.look, **how)
     held.skipped += [
         f"{entry.image}: its class {entry.label!r} is not among those trained on"
         for entry in entries
@@ -119,22 +133,6 @@ def _held_out(
     ]
     held.indices, held.facts = known.indices, known.facts
     return held
-
-
-def parted(entries: Sequence[Entry], share: float) -> tuple[list[Entry], list[Entry]]:
-    """Hold out a share of the pictures, by a digest of their paths: (kept, held out).
-
-    Which they are does not depend on what other pictures there are.
-    """
-    bound = int(share * 2**64)
-    held = [entry for entry in entries if _drawn(entry.image) < bound]
-    kept = [entry for entry in entries if _drawn(entry.image) >= bound]
-    return kept, held
-
-
-def _drawn(image: str) -> int:
-    """Turn a path into 64 bits."""
-    return int.from_bytes(blake2b(image.encode(), digest_size=8).digest(), "big")
 
 
 def stored_side(size: int, load_size: int | None) -> int:

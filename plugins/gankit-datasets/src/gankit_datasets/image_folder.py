@@ -11,10 +11,10 @@ from gankit_datasets.folders import (
     PictureFolder,
     find_files,
     folder_names,
-    parted,
     pictures_among,
     stored_side,
 )
+from gankit_datasets.holding import parted
 from gankit_datasets.pictures import Fit, Look
 
 
@@ -26,6 +26,7 @@ def image_folder(
     channels: Literal[1, 3] = 3,
     load_size: Count | None = None,
     mirror: bool = False,
+    keep: bool = False,
     labels: Literal["folders", "none"] = "folders",
     hold_out: Fraction = 0.0,
 ) -> PictureFolder:
@@ -42,11 +43,14 @@ def image_folder(
         channels: 3 for colour, 1 for grey
         load_size: store pictures at this size and cut random squares from them
         mirror: mirror half of the pictures, anew each time they are used
+        keep: keep the decoded pictures in $GANKIT_CACHE, by default ~/.cache/gankit, so
+            that a later start decodes none
         labels: take sub-folders as classes, or take no classes
         hold_out: this share of the pictures is left out, and is the split "test"
 
     Raises:
-        DataError: no folder, no pictures in it, or most of them unreadable.
+        DataError: no folder, no pictures in it, or most of them unreadable;
+            or the decoded ones cannot be kept.
         ValueError: a load_size below the size.
     """
     look = Look(side=stored_side(size, load_size), fit=fit, channels=channels)
@@ -61,6 +65,7 @@ def image_folder(
         look,
         size=size,
         mirror=mirror,
+        keep=keep,
         skipped=skipped,
         splits={"test": held} if held else {},
     )

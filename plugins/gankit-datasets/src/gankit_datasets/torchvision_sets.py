@@ -25,6 +25,7 @@ from typing import Any
 from attrs import frozen
 
 from gankit.errors import DataError
+from gankit_datasets.kept import cache_folder
 
 _PATIENCE = 30.0  # seconds without an answer until a download counts as failed
 
@@ -87,14 +88,6 @@ def load(source: Source, root: Path | str, *, train: bool, download: bool) -> An
         if all((place / name).is_file() for name in source.unpacked):
             return _read(source, place, train)
     return _unpack(source, root, home, train=train, download=download)
-
-
-def cache_folder() -> Path:
-    """Return gankit's cache: $GANKIT_CACHE, else the user's cache folder."""
-    if chosen := os.environ.get("GANKIT_CACHE"):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "gankit"
 
 
 def _read(source: Source, place: Path, train: bool) -> Any:
