@@ -447,6 +447,7 @@ def _saved(folder: Path, contents: Any, **hooks: Any) -> Path:
         conditions=(),
         parts={},
         memory_format="contiguous",
+        compiled=(),
     )
     return checkpoint.save(folder, held)
 

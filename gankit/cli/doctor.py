@@ -95,7 +95,7 @@ def _explain(
     from gankit.data.placing import placed
     from gankit.recipe.building import assemble
     from gankit.recipe.recipe import read_recipe
-    from gankit.runs.choices import choices, choose_memory_format
+    from gankit.runs.choices import choices, choose_compiled, choose_memory_format
     from gankit.runs.folder import recipe_file
     from gankit.runs.restoring import reopen
 
@@ -114,6 +114,7 @@ def _explain(
         assembly,
         device,
         choose_memory_format(assembly, device, saved),
+        choose_compiled(assembly, saved),
         placed(assembly.dataset, device, assembly.train.data),
     )
     if device.type == "cpu":

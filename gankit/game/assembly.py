@@ -85,6 +85,11 @@ class Assembly:
         """Whether a sample is judged alike whatever others are beside it."""
         return self.tried.judges_apart
 
+    @property
+    def differentiated_twice(self) -> frozenset[str]:
+        """Whose network is differentiated by what is differentiated again."""
+        return self.tried.differentiated_twice
+
     def parts(self) -> dict[str, Any]:
         """Name all parts but the data set, by their place; the networks come first."""
         named: dict[str, object] = {

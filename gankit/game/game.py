@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gankit.compute.compiling import Compiling
 from gankit.compute.device import Precision
 from gankit.compute.shards import Mean, State
 from gankit.data.feed import Batch, Feed
@@ -36,10 +37,16 @@ class Game:
         feed: batches of real samples.
         device: where the networks are, already.
         precision: of the networks' passes.
+        compiled: the players whose networks torch compiles.
     """
 
     def __init__(
-        self, assembly: Assembly, feed: Feed, device: torch.device, precision: Precision
+        self,
+        assembly: Assembly,
+        feed: Feed,
+        device: torch.device,
+        precision: Precision,
+        compiled: Sequence[str] = (),
     ) -> None:
         settings = assembly.train
         self.assembly = assembly
@@ -59,6 +66,8 @@ class Game:
             )
             for name in PLAYERS
         )
+        networks = {name: getattr(assembly, name) for name in PLAYERS}
+        self.compiling = Compiling(networks, compiled)
         self.average = (
             Average(assembly.generator, settings.ema) if settings.ema else None
         )
@@ -110,6 +119,7 @@ class Game:
         """
         put_back = self.state.keep()
         look = partial(self._look, index, turn, movers, batches, put_back)
+        look = partial(self.compiling.attempt, look, put_back)
         try:
             measured, norms, looks = look(scaled=True)
             move = whole = self.guard.whole(measured, norms)
@@ -246,8 +256,8 @@ class Game:
         return Step(
             index=index,
             batch=batch,
-            generator=self.assembly.generator,
-            discriminator=self.assembly.discriminator,
+            generator=self.compiling["generator"],
+            discriminator=self.compiling["discriminator"],
             conditioner=self.conditioner,
             augmentations=self.augmentations,
             draw_noise=self.noise,

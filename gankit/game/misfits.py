@@ -29,8 +29,9 @@ from gankit.game import noise as noises
 from gankit.game.apart import judges_apart
 from gankit.game.forms import malformed
 from gankit.game.places import places, watching_misfits
-from gankit.game.settings import Train, contradictions
+from gankit.game.settings import PLAYERS, Train, contradictions
 from gankit.game.trial import problems_of_play
+from gankit.game.twice import second_derivatives
 from gankit.randomness import global_stream
 
 if TYPE_CHECKING:
@@ -48,11 +49,14 @@ class Tried:
         refuses_channels_last: why channels cannot lie last, or "".
         judges_apart: whether the discriminator judges a sample alike whatever others
             are beside it.
+        differentiated_twice: whose network is differentiated by what is differentiated
+            again.
     """
 
     misfits: Sequence[str] = ()
     refuses_channels_last: str = ""
     judges_apart: bool = False
+    differentiated_twice: frozenset[str] = frozenset()
 
 
 def try_out(assembly: Assembly) -> Tried:
@@ -85,18 +89,28 @@ def _play(assembly: Assembly, twin: Assembly) -> Tried:
     """Try to play where images have their channels last, and else as they were."""
     networks = (twin.generator, twin.discriminator)
     lay_out(networks, "channels-last")
-    problems, apart = problems_of_play(twin), False
+    problems, twice = _problems_of_play(twin)
+    apart = False
     if not problems and twin.discriminator is not assembly.discriminator:
         shapes = shapes_of(twin.dataset.facts, twin.noise, twin.conditioner)
         apart = judges_apart(twin.discriminator, shapes)
     if not problems or not any(p.ndim == 4 for n in networks for p in n.parameters()):
-        return Tried(problems, judges_apart=apart)
+        return Tried(problems, judges_apart=apart, differentiated_twice=twice)
     twin = _twin(assembly)  # of what could not be copied, that itself
     lay_out((twin.generator, twin.discriminator), "contiguous")
-    if plain := problems_of_play(twin):
+    plain, twice = _problems_of_play(twin)
+    if plain:
         return Tried(plain)
     # code that counts on an order, as .view() does
-    return Tried(refuses_channels_last=problems[0])
+    return Tried(refuses_channels_last=problems[0], differentiated_twice=twice)
+
+
+def _problems_of_play(twin: Assembly) -> tuple[list[str], frozenset[str]]:
+    """Play, and tell whose network something has differentiated twice."""
+    networks = {name: getattr(twin, name) for name in PLAYERS}
+    with second_derivatives(networks) as twice:
+        problems = problems_of_play(twin)
+    return problems, frozenset(twice)
 
 
 def _twin(assembly: Assembly) -> Assembly:

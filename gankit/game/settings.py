@@ -37,6 +37,8 @@ class Train:
         data: keep the data on the device, stream it, or decide by its size.
         memory_format: how weights of two-dimensional convolutions lie in memory; auto
             is channels-last where that is faster, and the parts can take it.
+        compile: off, or networks: torch compiles those that nothing differentiates
+            twice.
         workers: processes that read samples before they are needed: streamed ones, and
             resident ones in the first pass; 0 reads in the training process.
         log_every: steps between two lines of metrics.
@@ -63,6 +65,7 @@ class Train:
     ema: Whole = 0
     data: Literal["auto", "resident", "streamed"] = "auto"
     memory_format: Literal["auto", "contiguous", "channels-last"] = "auto"
+    compile: Literal["off", "networks"] = "off"
     workers: Whole = 2
     log_every: Count = 50
     sample_every: Whole = 500

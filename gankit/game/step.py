@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gankit.errors import UsageError
 from gankit.game.given import Judged, Made, floats, unpacked
@@ -41,8 +41,8 @@ class Step:
         *,
         index: int,
         batch: Batch,
-        generator: nn.Module,
-        discriminator: nn.Module,
+        generator: Callable[..., Any],
+        discriminator: Callable[..., Any],
         conditioner: Conditioner | None,
         augmentations: Sequence[Augmentation],
         draw_noise: Callable[[int, torch.Generator], Tensor],

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,6 +47,7 @@ class Checkpoint:
     versions: dict[str, str]  # of gankit and torch
     threads: int  # that have computed, in each process
     memory_format: str  # of the networks' weights
+    compiled: tuple[str, ...]  # whose network torch has compiled
 
     def weights(self, device: torch.device) -> dict[str, dict[str, Tensor]]:
         """Read the weights: name of the network → its state.
@@ -125,6 +126,7 @@ def content(
     conditions: tuple[Any, ...],
     parts: Mapping[str, Origin],
     memory_format: str,
+    compiled: Sequence[str],
 ) -> Content:
     """Copy what a checkpoint is to hold.
 
@@ -138,6 +140,7 @@ def content(
         conditions: of the run's own grids, texts or values of items.
         parts: where the part of each place in the recipe is from.
         memory_format: of the networks' weights, by its name in a recipe.
+        compiled: the players whose network torch compiles.
     """
     return Content(
         step=step,
@@ -158,6 +161,7 @@ def content(
             "versions": {"gankit": core_version(), "torch": torch.__version__},
             "threads": torch.get_num_threads(),
             "memory_format": memory_format,
+            "compiled": list(compiled),
             "parts": {place: asdict(origin) for place, origin in parts.items()},
             "facts": written(facts),
         },
@@ -253,6 +257,7 @@ def read(path: Path) -> Checkpoint:
             versions=manifest["versions"],
             threads=int(manifest["threads"]),
             memory_format=str(manifest.get("memory_format", "contiguous")),
+            compiled=tuple(manifest.get("compiled", ())),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error

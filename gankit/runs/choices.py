@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from gankit.compute.instructions import lacks_bf16
@@ -35,8 +37,25 @@ def choose_memory_format(
     return "channels-last" if fast else "contiguous"
 
 
+def choose_compiled(assembly: Assembly, resumed: Checkpoint | None) -> tuple[str, ...]:
+    """Choose whose network torch compiles; a run that goes on keeps what is left.
+
+    What torch compiles can be differentiated once: a network that a penalty or loss
+    differentiates twice stays as it is.
+    """
+    if assembly.train.compile == "off":
+        return ()
+    may = [name for name in PLAYERS if name not in assembly.differentiated_twice]
+    was = resumed.compiled if resumed is not None else ()
+    return tuple(name for name in may if not was or name in was)
+
+
 def choices(
-    assembly: Assembly, device: torch.device, memory_format: str, place: str
+    assembly: Assembly,
+    device: torch.device,
+    memory_format: str,
+    compiled: Sequence[str],
+    place: str,
 ) -> tuple[str, ...]:
     """Say what was chosen, a line each.
 
@@ -44,6 +63,7 @@ def choices(
         assembly: the parts.
         device: where they compute.
         memory_format: of the networks' weights.
+        compiled: whose network torch compiles.
         place: where samples are, and why.
     """
     train, why_not = assembly.train, assembly.refuses_channels_last
@@ -54,6 +74,7 @@ def choices(
         f"device: {device}, {train.precision}{_slowly(device, train.precision)}",
         f"data: {place}",
         f"memory format: {memory_format}{refused}",
+        f"compiled: {_compiled(assembly, compiled)}",
         f"optimisers: {', '.join(moves)}",
         f"passes: real and generated samples are judged {judged}; the generator's "
         f"update has {train.fakes} samples",
@@ -67,6 +88,14 @@ def _slowly(device: torch.device, precision: str) -> str:
         f", but {lacks}: its steps take longer than in fp32, without AVX-512 many "
         "times as long; set train.precision=fp32"
     )
+
+
+def _compiled(assembly: Assembly, compiled: Sequence[str]) -> str:
+    if assembly.train.compile == "off":
+        return "nothing"
+    twice = [name for name in PLAYERS if name in assembly.differentiated_twice]
+    why = [f"a penalty or the loss differentiates the {name} twice" for name in twice]
+    return "; ".join([" and ".join(compiled) or "nothing", *why])
 
 
 def _moved_by(assembly: Assembly, player: str, device: torch.device) -> str:

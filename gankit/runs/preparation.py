@@ -27,7 +27,7 @@ from gankit.game.game import Game
 from gankit.plugins.hooks import Hooks
 from gankit.randomness import generator, seed_global
 from gankit.runs.checkpoint import Checkpoint
-from gankit.runs.choices import choices, choose_memory_format
+from gankit.runs.choices import choices, choose_compiled, choose_memory_format
 from gankit.runs.restoring import load_weights
 from gankit.runs.run import Run
 from gankit.runs.sampling import Sampler
@@ -91,7 +91,9 @@ def prepare(
         processes=processes,
         memory_format=seats.memory_format,
         notes=tuple(notes),
-        choices=choices(assembly, seats.device, seats.memory_format, data.place),
+        choices=choices(
+            assembly, seats.device, seats.memory_format, seats.compiled, data.place
+        ),
     )
     if resumed is not None:
         run.restore(resumed)
@@ -106,6 +108,7 @@ class _Seats:
     precision: Precision
     shards: Shards
     memory_format: str
+    compiled: tuple[str, ...]
 
 
 def _place(
@@ -128,7 +131,8 @@ def _place(
     lay_out((assembly.generator, assembly.discriminator), memory_format)
     if device.type == "cpu":
         keep_freed()
-    return _Seats(device, precision, shards, memory_format)
+    compiled = choose_compiled(assembly, resumed)
+    return _Seats(device, precision, shards, memory_format, compiled)
 
 
 def _check_weights(place: str, network: torch.nn.Module) -> None:
@@ -170,7 +174,7 @@ def _seat(
         workers=assembly.train.workers,
         plugin_files=plugin_files,
     )
-    game = Game(assembly, feed, seats.device, seats.precision)
+    game = Game(assembly, feed, seats.device, seats.precision, seats.compiled)
     for network in game.networks().values():
         for tensor in network.state_dict().values():
             seats.shards.processes.broadcast_tensor(tensor)

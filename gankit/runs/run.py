@@ -166,6 +166,7 @@ class Run:
             conditions=self.sampler.conditions,
             parts=self.assembly.provenance.parts,
             memory_format=self.memory_format,
+            compiled=self.game.compiling.compiled,
         )
         self.writer.do(lambda: then(checkpoint.save(into, held).parent))
 
@@ -265,6 +266,8 @@ class Run:
                 f"after {PATIENCE} in a row the run goes back to its last good "
                 f"checkpoint; {_ADVICE}",
             )
+        if failure := self.game.compiling.failure:
+            self.warn("not compiled", f"{failure}; the networks run uncompiled")
         if guard.in_a_row >= PATIENCE:
             raise DivergedError(f"{guard.trouble}; {_ADVICE}")
         self.report = Report(self.step, measurements)
