@@ -7,7 +7,7 @@ would have drawn had it never stopped.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -43,6 +43,30 @@ def seed_global(seed: int, *purpose: str | int) -> None:
         torch.cuda.manual_seed_all(number)
     if torch.backends.mps.is_available():
         torch.mps.manual_seed(number)
+
+
+class Draws:
+    """What a game draws: a stream for each purpose in each of its rounds.
+
+    Args:
+        seed: of the run.
+        device: on which its parts draw.
+    """
+
+    HOST = ("mismatch",)  # whose numbers the host looks at, and would wait for
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._seed, self._device = seed, device
+
+    def begin(self, *at: int) -> None:
+        """Put the global generators at the start of their stream of a round."""
+        seed_global(self._seed, "global", *at)
+
+    def at(self, *at: int) -> Callable[[str], torch.Generator]:
+        """Return what gives the generator of a purpose in a round."""
+        return lambda purpose: generator(
+            "cpu" if purpose in self.HOST else self._device, self._seed, purpose, *at
+        )
 
 
 @contextmanager

@@ -478,7 +478,7 @@ def test_data_in_which_nothing_is_wrong_is_refused(
 def test_the_moving_average_is_what_its_half_life_says() -> None:
     """Past the ramp-up, a network that jumps is half forgotten after one half-life."""
     from gankit.contracts import Shapes
-    from gankit.game.players import Average
+    from gankit.game.average import Average
 
     network = Linear(Shapes((2,), 3))
     average = Average(network, half_life=100)
@@ -498,7 +498,7 @@ def test_the_moving_average_is_what_its_half_life_says() -> None:
 def test_the_average_forgets_the_first_weights() -> None:
     """In the ramp-up the half-life is 5 % of the samples seen, so 0.5 ** 20 remains."""
     from gankit.contracts import Shapes
-    from gankit.game.players import Average
+    from gankit.game.average import Average
 
     network = Linear(Shapes((2,), 3))
     average = Average(network, half_life=10**9)

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from attrs import frozen
+from torch import Tensor
 
 from gankit.compute.processes import ALONE, Processes
 from gankit.errors import DeviceError, listed, nearest
@@ -103,6 +104,13 @@ def available_devices() -> list[str]:
     """List the devices that a recipe may name on this machine."""
     devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     return [*devices, "mps"] if torch.backends.mps.is_available() else devices
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device, to which the host does not wait to give it."""
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 @frozen

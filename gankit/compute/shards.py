@@ -170,8 +170,12 @@ class State:
         self._modules, self._parts = list(modules), list(parts)
         self._copies: list[Tensor] = []
 
-    def keep(self) -> Callable[[], None]:
-        """Remember the state; return what brings it back, until the next is kept."""
+    def keep(self) -> Callable[..., None]:
+        """Remember the state; return what brings it back, until the next is kept.
+
+        That may be given a flag on the device, and then brings it back if that is set.
+        It waits for the device only where a buffer is not in its place any more.
+        """
         named = [
             (module, name, buffer)
             for module in _every(self._modules)
@@ -187,14 +191,20 @@ class State:
         buffers = [(m, name, b if b is None else next(copies)) for m, name, b in named]
         states = [deepcopy(part.state_dict()) for part in self._parts]
 
-        def back() -> None:
+        def back(if_set: Tensor | None = None) -> None:
             with torch.no_grad():
                 for module, name, kept in buffers:
                     now = module._buffers[name]
+                    if now is None and kept is None:
+                        continue
                     if now is None or kept is None or now.shape != kept.shape:
+                        if if_set is not None and not if_set:
+                            continue
                         module._buffers[name] = None if kept is None else kept.clone()
-                    else:
+                    elif if_set is None:
                         _set(module, now, kept)
+                    else:  # equal bits, or those of a pass that will not be used
+                        now.data.copy_(torch.where(if_set, kept, now))
             for part, kept in zip(self._parts, states, strict=True):
                 part.load_state_dict(deepcopy(kept))
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gankit.compute.device import sent
 from gankit.data.annotations import Annotation, Picture
 from gankit.errors import DataError, UsageError, listed
 
@@ -106,7 +107,7 @@ def annotation_at(
             f"loss that cannot do without it says so, by needs = ({name!r},)"
         )
     rows = rows_of(annotations[name], positions)
-    return rows.to(device) if isinstance(rows, Tensor) else rows
+    return sent(rows, device) if isinstance(rows, Tensor) else rows
 
 
 def as_read(column: Any) -> Any:

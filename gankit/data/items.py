@@ -13,6 +13,7 @@ import torch
 from attrs import define, field
 from torch import Tensor
 
+from gankit.compute.device import sent
 from gankit.contracts import Dataset
 from gankit.data.annotations import Texts
 from gankit.data.columns import numbered
@@ -70,7 +71,7 @@ class Data:
         Its ``transform`` is not applied, and uint8 pixels are not scaled.
         """
         if self.store is None:
-            return self.read(positions)[0].to(self.device)
+            return sent(self.read(positions)[0], self.device)
         missing = self.store.missing(positions)
         if len(missing):
             self.store.put(missing, *self.read(missing))
@@ -104,7 +105,7 @@ class Data:
         """Return the tokens at positions, (B, ...), on the device."""
         if self.tokens is None:
             return None
-        return self.tokens[positions.to(self.tokens.device)].to(self.device)
+        return self.tokens[sent(positions, self.tokens.device)].to(self.device)
 
     def strangers(self, positions: Tensor, rng: torch.Generator) -> Tensor:
         """For each position draw one whose condition is wrong there, (B,).
@@ -112,7 +113,7 @@ class Data:
         Uniform over all items whose value of what the conditioner reads is another.
         Where it reads texts, over all that share none with the item, because what is
         said of both cannot be wrong for one; and of these, where ``label`` is declared
-        as classes, over those of another class.
+        as classes, over those of another class. The host draws: ``rng`` is a CPU's.
 
         Raises:
             DataError: no item has a condition that is wrong for one of these.
@@ -128,7 +129,7 @@ class Data:
         drawn = torch.empty_like(positions)
         left = torch.arange(len(positions))
         for _ in range(_TRIES):
-            draw = torch.rand(len(left), generator=rng, device=rng.device).cpu()
+            draw = torch.rand(len(left), generator=rng)
             place = (draw * (len(self) - count[left])).long()
             # the places of the own class are one run, which the draw steps over
             drawn[left] = order[place + count[left] * (place >= first[left])]
@@ -214,7 +215,7 @@ class Data:
                 f"{self.reads} with it, so that none is wrong for it; give the items "
                 "texts of their own, or choose a loss that needs no wrong conditions"
             )
-        draw = torch.rand((), generator=rng, device=rng.device).cpu()
+        draw = torch.rand((), generator=rng)
         return wrong[(draw * len(wrong)).long()]
 
     def _shared(self, texts: Tensor) -> Tensor:

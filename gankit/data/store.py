@@ -6,6 +6,8 @@ import torch
 from attrs import define, field
 from torch import Tensor
 
+from gankit.compute.device import sent
+
 
 @define(eq=False)
 class Store:
@@ -43,14 +45,15 @@ class Store:
     def put(self, positions: Tensor, samples: Tensor, origin: Tensor) -> None:
         """Put samples (B, *stored) into the rows of some positions, (B,)."""
         new = len(self.missing(positions))
-        self.rows[positions.to(self.rows.device)] = samples.to(self.rows.device)
+        device = self.rows.device
+        self.rows[sent(positions, device)] = sent(samples, device)
         self.origin[positions] = origin
         self.there[positions] = True
         self._left -= new
 
     def at(self, positions: Tensor) -> Tensor:
         """Return the samples at positions whose rows are there, (B, *stored)."""
-        return self.rows[positions.to(self.rows.device)]
+        return self.rows[sent(positions, self.rows.device)]
 
 
 def filled(rows: Tensor) -> Store:

@@ -16,13 +16,15 @@ from gankit.compute.shards import Mean, State
 from gankit.data.feed import Batch, Feed
 from gankit.errors import UsageError
 from gankit.game.assembly import Assembly, player_of
+from gankit.game.average import Average
 from gankit.game.guard import Guard, Look
-from gankit.game.players import Average, Player
+from gankit.game.players import Player
 from gankit.game.ranking import RANKED, ranking
 from gankit.game.settings import PLAYERS
 from gankit.game.step import Step, scalar
+from gankit.game.unseen import unseen_of
 from gankit.game.update import Measured, Update, Updated
-from gankit.randomness import generator, seed_global
+from gankit.randomness import Draws
 
 
 class Game:
@@ -52,6 +54,7 @@ class Game:
         self.assembly = assembly
         self.feed = feed
         self.seed = settings.seed
+        self.draws = Draws(settings.seed, device)
         self.device = device
         self.precision = precision
         self.loss, self.penalties = assembly.loss, assembly.penalties
@@ -83,8 +86,9 @@ class Game:
         self.shards = feed.shards
         self.state = State(self.trained().values(), self.parts().values())
         self.guard = Guard(self.trained(), self.shards.processes)
+        self.guard.unseen = unseen_of(self)
 
-    def play(self, index: int, updated: Updated = lambda update: None) -> Measured:
+    def play(self, index: int, updated: Updated | None = None) -> Measured:
         """Play one step; return its measurements, scalars still on the device.
 
         Args:
@@ -95,13 +99,15 @@ class Game:
         batches: list[Batch] = []
         self._judged = []  # of a step that was broken off
         number = index * self.batches
-        self.guard.begin()
+        unseen = None if updated else self.guard.without_waiting()
+        played = unseen.round if unseen else partial(self._round, updated=updated)
+        (unseen or self.guard).begin(index)
         for turn, movers in enumerate(self.rounds):
             if not batches or self.discriminator in movers:
                 batches = self.feed.batch(number)
                 number += 1
-            measurements.add(self._round(index, turn, movers, batches, updated))
-        self.guard.end()
+            measurements.add(played(index, turn, movers, batches))
+        (unseen or self.guard).end()
         return measurements
 
     def _round(
@@ -110,7 +116,7 @@ class Game:
         turn: int,
         movers: tuple[Player, ...],
         batches: list[Batch],
-        updated: Updated,
+        updated: Updated | None,
     ) -> Measured:
         """Let players move, by the mean of what the shards of a batch say.
 
@@ -150,7 +156,8 @@ class Game:
             put_back()
             self._judged = []
             return measured
-        updated(Update(index, turn, tuple(p.name for p in movers), measured))
+        if updated is not None:
+            updated(Update(index, turn, tuple(p.name for p in movers), measured))
         if self.average is not None and self.generator in movers:
             self.average.update(self.generator.network, self.feed.batch_size)
         return measured
@@ -174,7 +181,7 @@ class Game:
                 put_back()  # every shard starts from the same state
             looks.append(Look(shard, batch))
             step = self._step(index, turn, shard, batch, movers, ahead, before)
-            seed_global(self.seed, "global", index, turn, shard)
+            self.draws.begin(index, turn, shard)
             with self.precision.casting_once(), ExitStack() as frozen:
                 for idle in {self.generator, self.discriminator} - set(movers):
                     if not (ahead and idle is self.generator):
@@ -261,9 +268,7 @@ class Game:
             conditioner=self.conditioner,
             augmentations=self.augmentations,
             draw_noise=self.noise,
-            rng=lambda purpose: generator(
-                self.device, self.seed, purpose, index, turn, shard
-            ),
+            rng=self.draws.at(index, turn, shard),
             precision=self.precision,
             generator_moves=self.generator in movers,
             joins=self.assembly.judges_apart and self.discriminator in movers,

@@ -19,6 +19,7 @@ from gankit.data.feed import Batch
 
 if TYPE_CHECKING:
     from gankit.game.players import Player
+    from gankit.game.unseen import Unseen
 
 PATIENCE = 3  # steps in a row whose updates are left out before the run goes back
 
@@ -54,6 +55,9 @@ class Guard:
 
     Attributes:
         trouble: where values that are not finite came from in this step, or "".
+        at: the step of it, from 1.
+        failed: the step with which patience was over, from 1; 0 while it is not.
+        unseen: what is on the device, if nobody waits for that in each round.
         in_a_row: steps until now whose updates were refused, without one between.
         moved: whether a player has moved in a step that is not over yet.
     """
@@ -63,16 +67,30 @@ class Guard:
         self._processes = processes
         self.in_a_row = 0
         self.trouble = ""
+        self.at = self.failed = 0
         self.moved = False
+        self.unseen: Unseen | None = None
 
-    def begin(self) -> None:
+    def begin(self, index: int) -> None:
         """Start to watch a step."""
-        self.trouble = ""
+        self.look()  # at what was played without this guard
+        self.trouble, self.at = "", index + 1
 
     def end(self) -> None:
         """Count the step that was watched."""
         self.moved = False
         self.in_a_row = self.in_a_row + 1 if self.trouble else 0
+        if self.in_a_row >= PATIENCE:
+            self.failed = self.at
+
+    def without_waiting(self) -> Unseen | None:
+        """Return what plays without waiting, where that can be, and can be now."""
+        return self.unseen if self.unseen is not None and self.unseen.ready else None
+
+    def look(self) -> None:
+        """Learn what was refused since the last look; waits where nobody has."""
+        if self.unseen is not None:
+            self.unseen.look()
 
     def whole(
         self, measured: Mapping[str, Tensor], norms: Mapping[Player, Tensor]
@@ -105,11 +123,14 @@ class Guard:
 
     def state_dict(self) -> dict[str, Any]:
         """Return how many steps in a row were refused."""
+        self.look()
         return {"in_a_row": self.in_a_row}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore it."""
-        self.in_a_row = state["in_a_row"]
+        self.in_a_row, self.failed = state["in_a_row"], 0
+        if self.unseen is not None:
+            self.unseen.forget()
 
     def _origin(self, players: Iterable[Player], looks: Iterable[Look]) -> str:
         """Find the first cause: weights, then data, then terms, then gradients."""

@@ -1,11 +1,10 @@
-"""A player: a network, its optimiser, and for the generator a moving average."""
+"""A player: a network and its optimiser."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -56,6 +55,7 @@ class Player:
         self.scaler = scaler
         self._settings = optimizer
         self._held: dict[str, Any] = {}
+        self.has_moved = False  # so that the optimiser has its state
 
     def hold(self, **options: Any) -> None:
         """Set options of the optimiser, as ``lr``, which stay so: no schedule has them.
@@ -131,13 +131,22 @@ class Player:
             return torch.tensor(math.sqrt(sum(squares)))  # twice as fast as norms
         return nn.utils.get_total_norm(present).to(self.parameters[0].device)
 
-    def update(self, *, norm: Tensor, steps: float, epochs: float) -> None:
+    def update(
+        self,
+        *,
+        norm: Tensor,
+        steps: float,
+        epochs: float,
+        refused: Tensor | None = None,
+    ) -> None:
         """Take one optimiser step with the accumulated gradient, and clear it.
 
         Args:
             norm: of the gradient.
             steps: steps of the game before this one, for schedules.
             epochs: passes over the data before this step, for schedules.
+            refused: whether nothing is to move, a number on the device that a fused
+                optimiser reads there.
         """
         time = {"steps": steps, "epochs": epochs}
         for option, schedule in self._settings.schedule.items():
@@ -151,7 +160,15 @@ class Player:
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.grad = laid_out_as(parameter, parameter.grad)
-        self.scaler.step(self.optimizer)
+        optimizer: Any = self.optimizer
+        if refused is not None:  # where a fused optimiser looks for what fp16 has found
+            optimizer.found_inf = refused.float()
+        try:
+            self.scaler.step(optimizer)
+        finally:
+            if refused is not None:
+                del optimizer.found_inf
+        self.has_moved = True
         self.scaler.update()
         self.skip()
 
@@ -188,48 +205,3 @@ class Player:
             f"no parameter of the {self.name} requires a gradient, so that it cannot "
             "move; leave one as it is, or let it stand still with player.hold(lr=0.0)"
         )
-
-
-class Average:
-    """The exponential moving average of a network, with its buffers.
-
-    The half-life ramps up with 5 % of the samples seen, so that the average forgets the
-    first weights (Karras et al. 2020b, training configuration, EMA ramp-up 0.05).
-
-    Args:
-        network: what is averaged; the copy is made now.
-        half_life: in samples.
-    """
-
-    RAMP = 0.05
-
-    def __init__(self, network: nn.Module, half_life: int) -> None:
-        self.network = deepcopy(network).requires_grad_(False)
-        self.half_life = half_life
-        self.seen = 0
-
-    def restart(self, network: nn.Module) -> None:
-        """Forget all before, as when weights were taken from elsewhere."""
-        self.network.load_state_dict(network.state_dict())
-        self.seen = 0
-
-    @torch.no_grad()
-    def update(self, network: nn.Module, samples: int) -> None:
-        """Move towards the network by the share that ``samples`` new samples have."""
-        self.seen += samples
-        half_life = max(min(self.half_life, self.RAMP * self.seen), 1e-8)
-        decay = 0.5 ** (samples / half_life)
-        live = network.state_dict()
-        for name, mean in self.network.state_dict().items():
-            if mean.is_floating_point():
-                mean.lerp_(live[name], 1 - decay)
-            else:
-                mean.copy_(live[name])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the samples seen; the network is saved with the weights."""
-        return {"seen": self.seen}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the samples seen."""
-        self.seen = state["seen"]

@@ -100,6 +100,10 @@ class Hooks:
             self._manager.unregister(name=name)
         self._parts.pop(name, None)
 
+    def has(self, hook: str) -> bool:
+        """Tell whether anybody implements a hook."""
+        return bool(getattr(self._manager.hook, hook).get_hookimpls())
+
     def of(self, name: str, hook: str) -> list[Callable[[], Any]]:
         """Return what one of them implements of a hook that takes no argument."""
         return [

@@ -12,6 +12,7 @@ from gankit.errors import UsageError
 from gankit.game.assembly import Assembly
 from gankit.game.optimizers import fastest
 from gankit.game.settings import PLAYERS
+from gankit.game.unseen import why_the_guard_waits
 from gankit.runs.checkpoint import Checkpoint
 
 
@@ -56,6 +57,7 @@ def choices(
     memory_format: str,
     compiled: Sequence[str],
     place: str,
+    shards: int = 1,
 ) -> tuple[str, ...]:
     """Say what was chosen, a line each.
 
@@ -65,8 +67,15 @@ def choices(
         memory_format: of the networks' weights.
         compiled: whose network torch compiles.
         place: where samples are, and why.
+        shards: of a batch.
     """
     train, why_not = assembly.train, assembly.refuses_channels_last
+    waits = why_the_guard_waits(assembly, device, shards)
+    seen = (
+        f"waits in each round, because {waits}"
+        if waits
+        else "waits for none, unless a hook sees each update"
+    )
     refused = f", because channels-last is refused: {why_not}" if why_not else ""
     moves = {_moved_by(assembly, player, device): None for player in PLAYERS}
     judged = "in one pass" if assembly.judges_apart else "in a pass each"
@@ -76,6 +85,7 @@ def choices(
         f"memory format: {memory_format}{refused}",
         f"compiled: {_compiled(assembly, compiled)}",
         f"optimisers: {', '.join(moves)}",
+        *([] if device.type == "cpu" else [f"guard: {seen}"]),
         f"passes: real and generated samples are judged {judged}; the generator's "
         f"update has {train.fakes} samples",
     )

@@ -92,7 +92,12 @@ def prepare(
         memory_format=seats.memory_format,
         notes=tuple(notes),
         choices=choices(
-            assembly, seats.device, seats.memory_format, seats.compiled, data.place
+            assembly,
+            seats.device,
+            seats.memory_format,
+            seats.compiled,
+            data.place,
+            seats.shards.count,
         ),
     )
     if resumed is not None:

@@ -31,6 +31,9 @@ _ADVICE = (
     "a lower optimizer.lr, optimizer.clip=1.0 or train.precision=fp32 usually helps"
 )
 
+_EACH = "gankit_after_update"  # a hook that looks at each
+_UNSEEN = 50  # steps that nobody waits for, at most
+
 
 @define(eq=False)
 class Run:
@@ -231,8 +234,9 @@ class Run:
             self.game.feed.begin(self.step * self.game.batches)
             self.hooks.call("gankit_before_run", run=self)
             while self.step < self.total and not self._asked_to_stop():
+                told = self._updated if self.hooks.has(_EACH) else None
                 try:
-                    report = self._observe(self.game.play(self.step, self._updated))
+                    report = self._observe(self.game.play(self.step, told))
                 except DivergedError as error:
                     self._go_back(error)
                     continue
@@ -253,22 +257,25 @@ class Run:
             self.game.feed.close()
 
     def _updated(self, update: Update) -> None:
-        self.hooks.call("gankit_after_update", run=self, update=update)
+        self.hooks.call(_EACH, run=self, update=update)
 
     def _observe(self, measurements: Mapping[str, Tensor]) -> Report:
         """Count a step that has been played, and let everybody look at it."""
         self.step += 1
-        guard = self.game.guard
+        train, guard = self.assembly.train, self.game.guard
+        every = (train.log_every, train.sample_every, train.checkpoint_every, _UNSEEN)
+        if self.stopping or any(map(self.due, every)):
+            guard.look()
         if guard.trouble:
             self.warn(
                 "not finite",
-                f"{guard.trouble} in step {self.step:,}; the update was left out, and "
+                f"{guard.trouble} in step {guard.at:,}; the update was left out, and "
                 f"after {PATIENCE} in a row the run goes back to its last good "
                 f"checkpoint; {_ADVICE}",
             )
         if failure := self.game.compiling.failure:
             self.warn("not compiled", f"{failure}; the networks run uncompiled")
-        if guard.in_a_row >= PATIENCE:
+        if guard.failed:
             raise DivergedError(f"{guard.trouble}; {_ADVICE}")
         self.report = Report(self.step, measurements)
         self.hooks.call("gankit_after_step", run=self, report=self.report)
@@ -276,7 +283,7 @@ class Run:
 
     def _go_back(self, error: DivergedError) -> None:
         """Return to the last good checkpoint; the same steps again fail no better."""
-        failed = self.step
+        failed = self.game.guard.failed or self.step
         self.writer.wait()
         saved = self.processes.broadcast(last_good(self.folder))
         if saved is None or failed <= self._failed_at:
