@@ -69,6 +69,41 @@ class Draws:
         )
 
 
+class HeldDraws(Draws):
+    """The same streams, from generators that stay: a recording knows these alone."""
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        super().__init__(seed, device)
+        self._held: dict[str, torch.Generator] = {}
+        self._now: tuple[int, ...] = ()
+
+    def start(self, *at: int) -> None:
+        """Put every generator at the start of its stream of a round."""
+        self._now = at
+        super().begin(*at)
+        for purpose, held in self._held.items():
+            held.manual_seed(key(self._seed, purpose, *at))
+
+    def begin(self, *at: int) -> None:
+        """Do nothing: the round has been started."""
+
+    def at(self, *at: int) -> Callable[[str], torch.Generator]:
+        """Return what gives the generator of a purpose, in the round of now."""
+        return self._give
+
+    def held(self) -> tuple[torch.Generator, ...]:
+        """Return those that there are now."""
+        return tuple(self._held.values())
+
+    def _give(self, purpose: str) -> torch.Generator:
+        if purpose in self.HOST or purpose not in self._held:
+            made = Draws.at(self, *self._now)(purpose)
+            if purpose in self.HOST:
+                return made
+            self._held[purpose] = made
+        return self._held[purpose]
+
+
 @contextmanager
 def global_stream(
     device: torch.device, seed: int, *purpose: str | int

@@ -17,6 +17,10 @@ augmentation   nothing     :class:`Augmentation`
 noise          nothing     :class:`NoiseSource`
 hook           nothing     methods marked with :data:`gankit.hookimpl`
 =============  ==========  =====================================================
+
+On a GPU rounds of the game are recorded and played again. A part whose work depends on
+what Python keeps from step to step, as a count of its calls, says so by ``capturable =
+False``, and nothing is recorded; the number of the step may be asked for without that.
 """
 
 from __future__ import annotations

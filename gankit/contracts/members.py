@@ -24,20 +24,21 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "dataset": ("transform", "annotations", "all_samples", "skipped", "splits"),
-    "generator": ("observe",),
-    "discriminator": ("logits_shape", "lipschitz"),
+    "generator": ("observe", "capturable"),
+    "discriminator": ("logits_shape", "lipschitz", "capturable"),
     "loss": (
         "needs",
         "needs_condition",
         "needs_mismatch",
         "needs_lipschitz",
         "learns_with",
+        "capturable",
         *STATE,
     ),
-    "penalty": ("lipschitz", "player", "learns_with", *STATE),
-    "conditioner": ("fit", "notes"),
-    "augmentation": ("learns_with", *STATE),
-    "noise": ("truncated", "learns_with", *STATE),
+    "penalty": ("lipschitz", "player", "learns_with", "capturable", *STATE),
+    "conditioner": ("fit", "notes", "capturable"),
+    "augmentation": ("learns_with", "capturable", *STATE),
+    "noise": ("truncated", "learns_with", "capturable", *STATE),
 }
 
 

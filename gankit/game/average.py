@@ -40,6 +40,14 @@ class Average:
     def seen(self, count: int) -> None:
         self._seen, self._counting = count, False
 
+    def count_on(self, device: torch.device) -> None:
+        """Let samples be counted on a device from now on, until somebody asks."""
+        if self._counter is None:
+            self._counter = torch.zeros((), dtype=torch.float64, device=device)
+        if not self._counting:
+            self._counter.fill_(self._seen)
+            self._counting = True
+
     def restart(self, network: nn.Module) -> None:
         """Forget all before, as when weights were taken from elsewhere."""
         self.network.load_state_dict(network.state_dict())
@@ -61,11 +69,7 @@ class Average:
     @torch.no_grad()
     def update_unless(self, refused: Tensor, network: nn.Module, samples: int) -> None:
         """Do as :meth:`update`, unless a flag on the device says that nobody moved."""
-        if self._counter is None:
-            self._counter = torch.zeros((), dtype=torch.float64, device=refused.device)
-        if not self._counting:
-            self._counter.fill_(self._seen)
-            self._counting = True
+        assert self._counter is not None, "samples are counted on the device"
         self._counter += torch.where(refused, 0, samples)
         half_life = (self.RAMP * self._counter).clamp(1e-8, max(self.half_life, 1e-8))
         share = 1 - 0.5 ** (samples / half_life)

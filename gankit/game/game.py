@@ -187,13 +187,14 @@ class Game:
                     if not (ahead and idle is self.generator):
                         frozen.enter_context(idle.frozen())
                 for player in movers:
-                    loss = self._objective(player, step, looks[-1])
+                    loss = self._objective(player, index, step, looks[-1])
                     torch.autograd.backward(
                         player.scaler.scale(loss) if scaled else loss,
                         inputs=player.learning(),
                         retain_graph=player is not movers[-1],
                     )
                     step.log(f"loss/{player.name}", loss)
+            looks[-1].asks_index = step.asks_index
             if ahead:
                 self._judged.append(step)
             told = {k: v.float().to(self.device) for k, v in step.measurements.items()}
@@ -276,19 +277,19 @@ class Game:
             before=before[shard - self.shards.own.start] if before else None,
         )
 
-    def _objective(self, player: Player, step: Step, look: Look) -> Tensor:
+    def _objective(self, player: Player, index: int, step: Step, look: Look) -> Tensor:
         """Add up what a player minimises: its side of the loss, and its penalties."""
         value = getattr(self.loss, player.name)(step)
         loss = scalar(self.loss, value, step)
         if not loss.requires_grad and player.learning():
             raise UsageError(
                 f"the loss {type(self.loss).__name__} gave the {player.name} a number "
-                f"without a gradient in step {step.index + 1:,}; its author has to "
+                f"without a gradient in step {index + 1:,}; its author has to "
                 "compute it without .detach(), .item() and torch.no_grad()"
             )
         look.term(player.name, f"loss {type(self.loss).__name__}", loss)
         for penalty in self.penalties:
-            if player_of(penalty) == player.name and step.index % penalty.every == 0:
+            if player_of(penalty) == player.name and index % penalty.every == 0:
                 value = scalar(penalty, penalty(step), step)
                 step.log(f"penalty/{type(penalty).__name__}", value)
                 look.term(player.name, f"penalty {type(penalty).__name__}", value)

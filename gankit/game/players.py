@@ -56,6 +56,7 @@ class Player:
         self._settings = optimizer
         self._held: dict[str, Any] = {}
         self.has_moved = False  # so that the optimiser has its state
+        self.restored = 0  # how often that was replaced by a checkpoint's
 
     def hold(self, **options: Any) -> None:
         """Set options of the optimiser, as ``lr``, which stay so: no schedule has them.
@@ -100,6 +101,7 @@ class Player:
     def take_up(self) -> None:
         """Fit what a checkpoint has brought to this run's options and weights."""
         self.apply_options()
+        self.restored += 1
         for parameter, state in self.optimizer.state.items():
             for name, kept in state.items():
                 if isinstance(kept, Tensor):

@@ -39,6 +39,7 @@ class Train:
             is channels-last where that is faster, and the parts can take it.
         compile: off, or networks: torch compiles those that nothing differentiates
             twice.
+        graphs: auto records rounds as CUDA graphs where that can be; or off.
         workers: processes that read samples before they are needed: streamed ones, and
             resident ones in the first pass; 0 reads in the training process.
         log_every: steps between two lines of metrics.
@@ -66,6 +67,7 @@ class Train:
     data: Literal["auto", "resident", "streamed"] = "auto"
     memory_format: Literal["auto", "contiguous", "channels-last"] = "auto"
     compile: Literal["off", "networks"] = "off"
+    graphs: Literal["auto", "off"] = "auto"
     workers: Whole = 2
     log_every: Count = 50
     sample_every: Whole = 500

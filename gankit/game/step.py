@@ -32,8 +32,8 @@ class Step:
     vectors, never by what a generator makes of them.
 
     Attributes:
-        index: number of the step, from 0.
         size: samples in the batch, B.
+        asks_index: whether somebody has asked for ``index``.
     """
 
     def __init__(
@@ -53,7 +53,8 @@ class Step:
         makes_ahead: bool = False,
         before: Step | None = None,
     ) -> None:
-        self.index = index
+        self._index = index
+        self.asks_index = False
         self.size = batch.size
         self.measurements: dict[str, Tensor] = {}
         self._batch = batch
@@ -70,6 +71,12 @@ class Step:
         self._before = before
         self._judged = self._drawn = 0
         self._ranked: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def index(self) -> int:
+        """Number of the step, from 0."""
+        self.asks_index = True
+        return self._index
 
     @cached_property
     def real(self) -> Tensor:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from gankit.compute.graphs import Graphs
+from gankit.game.captured import Captured, why_not_captured
 from gankit.game.guard import PATIENCE, Look
 from gankit.game.optimizers import fastest
 from gankit.game.update import Measured
@@ -31,8 +33,12 @@ _NONE = -1  # no such round or step
 
 def unseen_of(game: Game) -> Unseen | None:
     """Return what plays a game without waiting, if it can be played so."""
-    waits = why_the_guard_waits(game.assembly, game.device, game.shards.count)
-    return None if waits else Unseen(game)
+    if why_the_guard_waits(game.assembly, game.device, game.shards.count):
+        return None
+    unseen = Unseen(game)
+    if game.device.type == "cuda" and not why_not_captured(game.assembly):
+        unseen.captured = Captured(unseen, Graphs(game.device))
+    return unseen
 
 
 def why_the_guard_waits(assembly: Assembly, device: torch.device, shards: int) -> str:
@@ -71,10 +77,14 @@ class Unseen:
 
     Args:
         game: whose rounds are played.
+
+    Attributes:
+        captured: what plays them from recordings, where that can be.
+        asks_index: whether a part has asked for the number of the step in the last one.
     """
 
     def __init__(self, game: Game) -> None:
-        self._game, self._guard = game, game.guard
+        self.game, self._guard = game, game.guard
         whole = partial(torch.full, (), dtype=torch.int64, device=game.device)
         self._number = whole(0)  # of the round that is played, counted through steps
         self._first = whole(_NONE)  # round that was refused since the last look
@@ -84,6 +94,8 @@ class Unseen:
         # by what numbers are of: the round that they are kept of, and they themselves
         self._kept: dict[tuple[str, ...], tuple[Tensor, Tensor]] = {}
         self._pending = False
+        self.asks_index = False
+        self.captured: Captured | None = None
         self._gradients = {
             parameter: f"the gradient of the {name}'s {key} holds {{}}"
             for name, network in game.trained().items()
@@ -93,7 +105,7 @@ class Unseen:
     @property
     def ready(self) -> bool:
         """Whether both optimisers have made their states, as they do when they move."""
-        return self._game.generator.has_moved and self._game.discriminator.has_moved
+        return self.game.generator.has_moved and self.game.discriminator.has_moved
 
     def begin(self, index: int) -> None:
         """Start a step."""
@@ -107,7 +119,7 @@ class Unseen:
         self._guard.moved = False
         self._in_a_row.copy_(torch.where(self._bad, self._in_a_row + 1, 0))
         over = (self._in_a_row >= PATIENCE) & (self._failed == _NONE)
-        step = self._number // len(self._game.rounds)
+        step = self._number // len(self.game.rounds)
         self._failed.copy_(torch.where(over, step, self._failed))
         self._bad.zero_()
 
@@ -115,20 +127,24 @@ class Unseen:
         self, index: int, turn: int, movers: tuple[Player, ...], batches: list[Batch]
     ) -> Measured:
         """Let players move, unless something is not finite, as `Game` does."""
-        self._number.fill_(index * len(self._game.rounds) + turn)
+        self._number.fill_(index * len(self.game.rounds) + turn)
         self._guard.moved = True
-        return self.body(index, turn, movers, batches)
+        if self.game.average is not None:
+            self.game.average.count_on(self.game.device)
+        play = self.body if self.captured is None else self.captured.round
+        return play(index, turn, movers, batches)
 
     def body(
         self, index: int, turn: int, movers: tuple[Player, ...], batches: list[Batch]
     ) -> Measured:
         """Do on the device what a round is: nothing in it depends on what is there."""
-        game = self._game
+        game = self.game
         put_back = game.state.keep()
         look = partial(game._look, index, turn, movers, batches, put_back)
         try:
             look = partial(game.compiling.attempt, look, put_back)
             measured, norms, looks = look(scaled=True)
+            self.asks_index = looks[0].asks_index
             refused = self._refused(measured, movers, looks)
         except BaseException:  # whatever it is: what was before can still be saved
             for player in movers:
@@ -189,7 +205,7 @@ class Unseen:
         self._pending = False
         if first != _NONE:
             self._guard.trouble = self._origin(first)
-            self._guard.at = first // len(self._game.rounds) + 1
+            self._guard.at = first // len(self.game.rounds) + 1
         if failed != _NONE:
             self._guard.failed = failed + 1
         self.forget()

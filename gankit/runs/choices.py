@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -10,6 +10,8 @@ from gankit.compute.instructions import lacks_bf16
 from gankit.compute.memory import suits_channels_last
 from gankit.errors import UsageError
 from gankit.game.assembly import Assembly
+from gankit.game.captured import why_not_captured
+from gankit.game.game import Game
 from gankit.game.optimizers import fastest
 from gankit.game.settings import PLAYERS
 from gankit.game.unseen import why_the_guard_waits
@@ -76,6 +78,8 @@ def choices(
         if waits
         else "waits for none, unless a hook sees each update"
     )
+    why = "the guard waits" if waits else why_not_captured(assembly)
+    captured = f"nothing, because {why}" if why else "rounds, as CUDA graphs"
     refused = f", because channels-last is refused: {why_not}" if why_not else ""
     moves = {_moved_by(assembly, player, device): None for player in PLAYERS}
     judged = "in one pass" if assembly.judges_apart else "in a pass each"
@@ -85,7 +89,7 @@ def choices(
         f"memory format: {memory_format}{refused}",
         f"compiled: {_compiled(assembly, compiled)}",
         f"optimisers: {', '.join(moves)}",
-        *([] if device.type == "cpu" else [f"guard: {seen}"]),
+        *([] if device.type == "cpu" else [f"guard: {seen}", f"captured: {captured}"]),
         f"passes: real and generated samples are judged {judged}; the generator's "
         f"update has {train.fakes} samples",
     )
@@ -98,6 +102,15 @@ def _slowly(device: torch.device, precision: str) -> str:
         f", but {lacks}: its steps take longer than in fp32, without AVX-512 many "
         "times as long; set train.precision=fp32"
     )
+
+
+def given_up(game: Game) -> Iterator[tuple[str, str]]:
+    """Say what of these choices could not be kept: what it is, and why."""
+    if game.compiling.failure:
+        yield "not compiled", f"{game.compiling.failure}; the networks run uncompiled"
+    unseen = game.guard.unseen
+    if unseen is not None and unseen.captured and unseen.captured.failure:
+        yield "not captured", f"{unseen.captured.failure}; nothing is recorded any more"
 
 
 def _compiled(assembly: Assembly, compiled: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from gankit.game.guard import PATIENCE
 from gankit.game.update import Update
 from gankit.plugins.hooks import Hooks
 from gankit.runs import checkpoint
+from gankit.runs.choices import given_up
 from gankit.runs.report import Report, RunWarning
 from gankit.runs.restoring import SAVED, disagreement, last_good, restore
 from gankit.runs.sampling import Sampler
@@ -273,8 +274,8 @@ class Run:
                 f"after {PATIENCE} in a row the run goes back to its last good "
                 f"checkpoint; {_ADVICE}",
             )
-        if failure := self.game.compiling.failure:
-            self.warn("not compiled", f"{failure}; the networks run uncompiled")
+        for kind, why in given_up(self.game):
+            self.warn(kind, why)
         if guard.failed:
             raise DivergedError(f"{guard.trouble}; {_ADVICE}")
         self.report = Report(self.step, measurements)
