@@ -54,9 +54,13 @@ class Calls:
         assert all(isinstance(one, torch.Generator) for one in generators)
         self.recorded += 1
 
-        def replay() -> Any:
+        results: list[Tensor] = []  # as a graph's, they are written over
+
+        def replay() -> Tensor:
             self.replayed += 1
-            return work()
+            result: Tensor = work()
+            results[:] = [results[0].copy_(result) if results else result.clone()]
+            return results[0]
 
         return replay
 

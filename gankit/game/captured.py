@@ -140,6 +140,7 @@ class Captured:
         self._see_changes()
         if self.failure:
             return self._unseen.body(index, turn, movers, batches)
+        self._game.asked.clear()
         due = tuple(
             index % penalty.every == 0
             for penalty in self._game.penalties
@@ -174,12 +175,9 @@ class Captured:
             told, waits = self._recorder.waits(body)
         else:
             told, waits = self._recorder.warm(body), ""
-        if waits or self._unseen.asks_index or self._now() != self._made_for:
-            self._stop(
-                waits
-                or (self._unseen.asks_index and "a part asks for the step's number")
-                or "a pass assigns a buffer anew"
-            )
+        asks = "index" in self._game.asked and "a part asks for the step's number"
+        if waits or asks or self._now() != self._made_for:
+            self._stop(waits or asks or "a pass assigns a buffer anew")
         return told
 
     def _body(

@@ -82,6 +82,7 @@ class Game:
             self.rounds.append((self.generator,))
         self._shares = settings.fakes == "shared"
         self._judged: list[Step] = []  # of each shard, for who plays for it next
+        self.asked: set[str] = set()  # by parts of a step: "index", or nothing
         self.batches = sum(self.discriminator in movers for movers in self.rounds)
         self.shards = feed.shards
         self.state = State(self.trained().values(), self.parts().values())
@@ -125,7 +126,8 @@ class Game:
         """
         put_back = self.state.keep()
         look = partial(self._look, index, turn, movers, batches, put_back)
-        look = partial(self.compiling.attempt, look, put_back)
+        if self.compiling.compiled:
+            look = partial(self.compiling.attempt, look, put_back)
         try:
             measured, norms, looks = look(scaled=True)
             move = whole = self.guard.whole(measured, norms)
@@ -194,7 +196,6 @@ class Game:
                         retain_graph=player is not movers[-1],
                     )
                     step.log(f"loss/{player.name}", loss)
-            looks[-1].asks_index = step.asks_index
             if ahead:
                 self._judged.append(step)
             told = {k: v.float().to(self.device) for k, v in step.measurements.items()}
@@ -275,6 +276,7 @@ class Game:
             joins=self.assembly.judges_apart and self.discriminator in movers,
             makes_ahead=ahead,
             before=before[shard - self.shards.own.start] if before else None,
+            asked=self.asked,
         )
 
     def _objective(self, player: Player, index: int, step: Step, look: Look) -> Tensor:

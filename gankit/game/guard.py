@@ -31,7 +31,6 @@ class Look:
     shard: int
     batch: Batch
     terms: list[tuple[str, str, Tensor]] = field(factory=list)  # player, term, value
-    asks_index: bool = False  # whether a part has asked for the number of the step
 
     def term(self, player: str, name: str, value: Tensor) -> None:
         """Note the value of one term of a player's loss."""

@@ -33,7 +33,6 @@ class Step:
 
     Attributes:
         size: samples in the batch, B.
-        asks_index: whether somebody has asked for ``index``.
     """
 
     def __init__(
@@ -52,9 +51,10 @@ class Step:
         joins: bool = False,
         makes_ahead: bool = False,
         before: Step | None = None,
+        asked: set[str] | None = None,
     ) -> None:
         self._index = index
-        self.asks_index = False
+        self._asked = set() if asked is None else asked
         self.size = batch.size
         self.measurements: dict[str, Tensor] = {}
         self._batch = batch
@@ -75,7 +75,7 @@ class Step:
     @property
     def index(self) -> int:
         """Number of the step, from 0."""
-        self.asks_index = True
+        self._asked.add("index")
         return self._index
 
     @cached_property

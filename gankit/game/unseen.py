@@ -80,7 +80,6 @@ class Unseen:
 
     Attributes:
         captured: what plays them from recordings, where that can be.
-        asks_index: whether a part has asked for the number of the step in the last one.
     """
 
     def __init__(self, game: Game) -> None:
@@ -94,7 +93,6 @@ class Unseen:
         # by what numbers are of: the round that they are kept of, and they themselves
         self._kept: dict[tuple[str, ...], tuple[Tensor, Tensor]] = {}
         self._pending = False
-        self.asks_index = False
         self.captured: Captured | None = None
         self._gradients = {
             parameter: f"the gradient of the {name}'s {key} holds {{}}"
@@ -142,9 +140,9 @@ class Unseen:
         put_back = game.state.keep()
         look = partial(game._look, index, turn, movers, batches, put_back)
         try:
-            look = partial(game.compiling.attempt, look, put_back)
+            if game.compiling.compiled:
+                look = partial(game.compiling.attempt, look, put_back)
             measured, norms, looks = look(scaled=True)
-            self.asks_index = looks[0].asks_index
             refused = self._refused(measured, movers, looks)
         except BaseException:  # whatever it is: what was before can still be saved
             for player in movers:
