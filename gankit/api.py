@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from gankit.compute.device import exact_arithmetic, explained, resolve_device
+from gankit.compute.arithmetic import arithmetic
+from gankit.compute.device import explained, resolve_device
 from gankit.compute.memory import lay_out
 from gankit.compute.processes import Processes, joined, restartable
-from gankit.compute.threads import computing
 from gankit.data.items import Progress
 from gankit.errors import RunError
 from gankit.game.assembly import Assembly
@@ -294,7 +294,7 @@ def _again(
 def _arithmetic(
     assembly: Assembly, processes: Processes, threads: int | None = None
 ) -> AbstractContextManager[tuple[str, ...]]:
-    device = resolve_device(assembly.train.device, processes)
-    if assembly.train.reduce == "exact":
-        return exact_arithmetic(device)
-    return computing(threads) if device.type == "cpu" else nullcontext(())
+    train = assembly.train
+    device = resolve_device(train.device, processes)
+    exact = train.reduce == "exact"
+    return arithmetic(device, train.precision, exact=exact, threads=threads)

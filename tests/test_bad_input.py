@@ -114,6 +114,7 @@ BAD: dict[str, tuple[list[str], list[str]]] = {
     ),
     "no such device": (["train.device=gpu"], ["there is no device 'gpu' here"]),
     "no such precision": (["train.precision=fp16"], ["'fp16' needs a GPU"]),
+    "no such products": (["train.precision=tf32"], ["'tf32' needs a GPU"]),
     "no plugin": (["plugins=['gone.py']"], ["there is no plugin file", "gone.py"]),
     "contradiction": (
         ["train.order=simultaneous", "train.discriminator_updates=2"],

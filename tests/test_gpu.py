@@ -10,7 +10,7 @@ import torch
 
 import gankit
 from gankit.cli import run
-from gankit.compute.device import exact_arithmetic
+from gankit.compute.arithmetic import exact_arithmetic
 from tiny import CAPTIONED, LABELLED, metrics, tree, without, write
 
 pytestmark = [

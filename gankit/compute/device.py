@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -56,26 +55,6 @@ def _one_of_many(name: str, there: list[str], processes: Processes) -> torch.dev
 
 
 @contextmanager
-def exact_arithmetic(device: torch.device) -> Iterator[tuple[str, ...]]:
-    """Compute the same bits again: one thread on a CPU, fixed algorithms on a GPU.
-
-    How a CPU cuts a sum depends on how many threads share it. There is nothing to tell.
-    """
-    threads = torch.get_num_threads()
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
-    if device.type == "cuda":
-        # read when cuBLAS is first used
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-    try:
-        yield ()
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(before)
-
-
-@contextmanager
 def explained() -> Iterator[None]:
     """Say what to do where torch only says what happened."""
     try:
@@ -121,10 +100,15 @@ class Precision:
     device: torch.device
 
     def __attrs_post_init__(self) -> None:
-        if self.name == "fp16" and self.device.type == "cpu":
+        if self.name in ("fp16", "tf32") and self.device.type == "cpu":
             raise DeviceError(
-                "train.precision 'fp16' needs a GPU, and this run is on the CPU; "
-                "set train.precision to 'fp32' or 'bf16'"
+                f"train.precision {self.name!r} needs a GPU, and this run is on the "
+                "CPU; set train.precision to 'fp32' or 'bf16'"
+            )
+        if self.name == "tf32" and self.device.type != "cuda":
+            raise DeviceError(
+                f"train.precision 'tf32' is NVIDIA's, and this run is on {self.device}"
+                "; set train.precision to 'fp32', 'bf16' or 'fp16'"
             )
         if (
             self.name == "bf16"
@@ -138,7 +122,7 @@ class Precision:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which a network's pass runs."""
-        if self.name == "fp32":
+        if self.name not in _DTYPES:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=_DTYPES[self.name])
 
@@ -147,7 +131,7 @@ class Precision:
 
         Autocast forgets it where its outermost context ends.
         """
-        if self.name == "fp32":
+        if self.name not in _DTYPES:
             return nullcontext()
         return torch.autocast(self.device.type, enabled=False)
 

@@ -48,6 +48,8 @@ def keep_freed() -> None:
     libc.mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
+_HALF = ("bf16", "fp16")
+
 # by their names in a recipe
 _FORMATS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
 
@@ -57,7 +59,7 @@ def suits_channels_last(device: torch.device, precision: str) -> bool:
 
     They are on a CPU (oneDNN), and in half precision on a GPU (tensor cores).
     """
-    return device.type == "cpu" or (device.type == "cuda" and precision != "fp32")
+    return device.type == "cpu" or (device.type == "cuda" and precision in _HALF)
 
 
 def lay_out(networks: Iterable[nn.Module], memory_format: str) -> None:

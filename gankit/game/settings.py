@@ -24,7 +24,7 @@ class Train:
         batch_size: real samples in one update.
         seed: with the recipe and the data, fixes every random number of the run.
         device: auto, cpu, cuda, cuda:N or mps.
-        precision: fp32, or autocast to bf16 or fp16.
+        precision: fp32; tf32 for its products; or autocast to bf16 or fp16.
         reduce: how shards of a batch are added up; exact gives the same bits for any
             number of processes.
         shards: logical shards of a batch in exact mode, a power of two.
@@ -57,7 +57,7 @@ class Train:
     batch_size: Count = 64
     seed: Whole = 0
     device: str = "auto"
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     reduce: Literal["fast", "exact"] = "fast"
     shards: Count = 4
     order: Literal["alternating", "simultaneous"] = "alternating"
