@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Protocol, TypeVar
 
 import torch
@@ -107,15 +108,17 @@ class Graphs:
         return result
 
     def _recover(self, error: Exception) -> None:
-        """Record nothing, after which the global generator is as before a failure.
+        """Record next to nothing, so that the global generator draws again.
 
         One that a capture has left without an end takes itself to be captured still,
         and refuses to draw.
         """
         try:
+            device = self._stream.device
             with self._aside():
-                self._captured(torch.cuda.CUDAGraph(), lambda: torch.zeros(1).shape)
-            torch.rand(1, device=self._stream.device)
+                empty = partial(torch.zeros, 1, device=device)
+                self._captured(torch.cuda.CUDAGraph(), empty)
+            torch.rand(1, device=device)
         except RuntimeError as fault:
             raise DeviceError(
                 f"a CUDA graph could not be captured ({error}), and the device cannot "
