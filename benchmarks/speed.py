@@ -289,6 +289,8 @@ def _switched(bench: Bench, programs: Iterable[Program]) -> Iterable[Program]:
         ("spins as ever", [], {"GOMP_SPINCOUNT": "300000"}),
         ("one thread", [], {"OMP_NUM_THREADS": "1"}),
         ("bf16", ["train.precision=bf16"], {}),
+        ("compiled", ["train.compile=networks"], {}),
+        ("nothing recorded", ["train.graphs=off"], {}),  # which a CPU never does
     ):
         one = bench.gankit(name, *plain.command[4:-7], *words)
         yield evolve(one, env=env)

@@ -125,28 +125,37 @@ def test_nobody_waits_and_the_game_is_the_same(parts: dict[str, Any], how: str) 
 class Poisoned(Logistic):
     """A loss that is NaN when a test says so, by a number on the device."""
 
-    factor = torch.ones(())
+    factor: Any = 1.0
 
     def discriminator(self, step: Any) -> Tensor:
         """Score real up, fake down."""
         return super().discriminator(step) * self.factor
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("where", ["loss", "gradient"])
 @pytest.mark.parametrize("how", ["unseen", "recorded"])
 def test_what_is_not_finite_moves_nobody(
-    how: str, monkeypatch: pytest.MonkeyPatch
+    how: str, where: str, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The step and the origin are told at the next look."""
-    monkeypatch.setattr(Poisoned, "factor", torch.ones((), device="cuda"))
-    loss = Poisoned()
-    quick, plain = (_run(one, loss=loss) for one in (how, "looked at"))
+    factor = torch.ones((), device="cuda")
+    if where == "loss":
+        monkeypatch.setattr(Poisoned, "factor", factor)
+    quick, plain = (_run(one, loss=Poisoned()) for one in (how, "looked at"))
+    for run in (quick, plain):
+        if where == "gradient":
+            run.game.discriminator.parameters[0].register_hook(lambda g: g * factor)
+    trouble = ""
     for step in range(10):
-        Poisoned.factor.fill_(float("nan") if step in (6, 7) else 1.0)
+        factor.fill_(value if step in (6, 7) else 1.0)
         for run in (quick, plain):
             run.game.play(step)
+        trouble = trouble or plain.game.guard.trouble
     assert quick.game.guard.trouble == ""
     quick.game.guard.look()
-    assert quick.game.guard.trouble == "the loss Poisoned of the discriminator is NaN"
+    assert quick.game.guard.trouble == trouble
+    assert trouble.startswith(f"the {where} ")
     assert quick.game.guard.at == 7
     _assert_same(quick, plain)
 

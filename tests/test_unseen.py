@@ -395,7 +395,7 @@ def test_who_has_to_wait_says_why(
     run = make_run(**parts)
     assert run.game.guard.unseen is None
     given = run.assembly, run.game.device, run.game.shards.count
-    assert why_the_guard_waits(*given) == "a cpu is not given work ahead"
+    assert why_the_guard_waits(*given) == "that is for CUDA's devices"
     monkeypatch.setattr(unseen, "fastest", lambda *given: fastest(*given[:3]))
     gpu = torch.device("cuda")
     assert why_the_guard_waits(run.assembly, gpu, run.game.shards.count) == why

@@ -50,7 +50,7 @@ def why_the_guard_waits(assembly: Assembly, device: torch.device, shards: int) -
         shards: of a batch.
     """
     if device.type != "cuda":
-        return f"a {device.type} is not given work ahead"
+        return "that is for CUDA's devices"
     if assembly.train.precision == "fp16":
         return "the scale of fp16 follows each gradient"
     if shards > 1:
@@ -107,10 +107,12 @@ class Unseen:
 
     def begin(self, index: int) -> None:
         """Start a step."""
-        self._guard.trouble = ""
+        if not self._guard.failed:  # which the run has not been told of yet
+            self._guard.trouble = ""
         if not self._pending:
             self._in_a_row.fill_(self._guard.in_a_row)
             self._pending = True
+        self._bad.zero_()
 
     def end(self) -> None:
         """Count the step that was played."""
@@ -119,7 +121,6 @@ class Unseen:
         over = (self._in_a_row >= PATIENCE) & (self._failed == _NONE)
         step = self._number // len(self.game.rounds)
         self._failed.copy_(torch.where(over, step, self._failed))
-        self._bad.zero_()
 
     def round(
         self, index: int, turn: int, movers: tuple[Player, ...], batches: list[Batch]
@@ -215,7 +216,6 @@ class Unseen:
             tensor.fill_(_NONE)
         for number, _ in self._kept.values():
             number.fill_(_NONE)
-        self._bad.zero_()
 
     def _origin(self, first: int) -> str:
         """Find the first cause: weights, then data, then terms, then gradients."""
