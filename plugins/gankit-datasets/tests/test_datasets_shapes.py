@@ -20,8 +20,8 @@ from gankit_datasets.scenes import (
     COLOURS,
     SHAPES,
     Kind,
-    compose_pair,
-    compose_single,
+    pick_pair,
+    pick_single,
 )
 from gankit_datasets.shapes import DrawnShapes
 
@@ -363,10 +363,10 @@ def test_sizes_places_and_directions_are_equally_likely():
     """Chi-square of their combinations, 99.99 % quantiles for 10 and for 8."""
     draw = random.Random(0).random
     kinds = [Kind(colour, "circle") for colour in ("red", "blue")]
-    singles = [compose_single(draw, kinds) for _ in range(5000)]
+    singles = [pick_single(draw, kinds).compose(draw) for _ in range(5000)]
     counts = Counter((scene.thing.size, scene.place) for scene in singles)
     assert chi_square(counts, 10) < 33.7
-    pairs = [compose_pair(draw, kinds) for _ in range(5000)]
+    pairs = [pick_pair(draw, kinds).compose(draw) for _ in range(5000)]
     counts = Counter(
         (scene.first.size, scene.second.size, scene.upright) for scene in pairs
     )
@@ -378,8 +378,8 @@ def test_things_stay_in_the_picture_and_apart():
     draw = random.Random(0).random
     kinds = [Kind(colour, shape) for colour in COLOURS for shape in SHAPES]
     for _ in range(2000):
-        pair = compose_pair(draw, kinds)
-        for thing in (*compose_single(draw, kinds).things, *pair.things):
+        pair = pick_pair(draw, kinds).compose(draw)
+        for thing in (*pick_single(draw, kinds).compose(draw).things, *pair.things):
             assert thing.radius <= min(thing.x, thing.y, 1 - thing.x, 1 - thing.y)
         a, b = pair.things
         gap = max(abs(a.x - b.x), abs(a.y - b.y)) - a.radius - b.radius
@@ -393,7 +393,10 @@ def test_every_large_thing_is_larger_than_every_small_one():
     kinds = [Kind(colour, "star") for colour in COLOURS]
     radii = defaultdict(list)
     for _ in range(2000):
-        for scene in (compose_single(draw, kinds), compose_pair(draw, kinds)):
+        for scene in (
+            pick_single(draw, kinds).compose(draw),
+            pick_pair(draw, kinds).compose(draw),
+        ):
             for thing in scene.things:
                 radii[thing.size].append(thing.radius)
     assert max(radii["small"]) * 1.1 < min(radii["large"])
@@ -448,6 +451,67 @@ def test_the_scenes_of_a_seed_never_change():
     )
 
 
+@pytest.mark.parametrize(("scenes", "count"), [("one", 4), ("two", 24), ("mixed", 24)])
+def test_withheld_classes_never_occur_and_their_parts_all_do(scenes, count):
+    """Of each class withheld, every colour, shape and relation is seen at its place."""
+    options = {"colours": COLOURS[:4], "shapes": SHAPES[:3], "scenes": scenes}
+    data = DrawnShapes(**options, withhold=count, items=6000)
+    names = data.facts.annotations["label"].names
+    assert names == DrawnShapes(**options).facts.annotations["label"].names
+    trained = {names[data.annotations(index)["label"]] for index in range(6000)}
+    unseen = data.splits["unseen"]()
+    assert unseen.facts == data.facts
+    withheld = {names[unseen.annotations(i)["label"]] for i in range(2000)}
+    assert len(withheld) == count
+    assert not withheld & trained
+    assert withheld | trained == set(names)
+    for name in withheld:
+        # "red circle above ...", "... above red circle"; alone, "red circle"
+        for place, word in enumerate(name.split()):
+            assert any(
+                len(other.split()) == len(name.split()) and other.split()[place] == word
+                for other in trained
+            )
+
+
+def test_fewer_withheld_classes_are_among_more():
+    """What is left in both is the same; another seed withholds others."""
+    some, more, other = (
+        {
+            data.annotations(index)["label"]
+            for data in [DrawnShapes(withhold=count, seed=seed).splits["unseen"]()]
+            for index in range(300)
+        }
+        for count, seed in ((3, 0), (6, 0), (3, 1))
+    )
+    assert some < more
+    assert some != other
+    whole, less = DrawnShapes(), DrawnShapes(withhold=6)
+    for index in range(200):
+        if whole.annotations(index)["label"] not in more:
+            assert same(whole[index], less[index])
+
+
+def test_splits_are_other_scenes_of_the_same_classes():
+    """5,000 each, that only the seed and the options of scenes decide."""
+    options = {"scenes": "two", "captions": 2, "size": 16, "seed": 3}
+    data = DrawnShapes(**options, withhold=2, items=20)
+    assert set(data.splits) == {"test", "unseen"}
+    assert set(DrawnShapes().splits) == {"test"}
+    sets = [data, *(build() for build in data.splits.values())]
+    assert [len(each) for each in sets] == [20, 5000, 5000]
+    assert not sets[1].splits
+    assert torch.equal(sets[1][7].sample, data.splits["test"]()[7].sample)
+    shorter = DrawnShapes(**options, withhold=2, items=5).splits["test"]()
+    assert torch.equal(sets[1][7].sample, shorter[7].sample)
+    drawn = {each[i].sample.numpy().tobytes() for each in sets for i in range(20)}
+    assert len(drawn) == 60
+    seen = {sets[1].annotations(index)["label"] for index in range(5000)}
+    unseen = {sets[2].annotations(index)["label"] for index in range(100)}
+    assert len(unseen) == 2
+    assert not seen & unseen
+
+
 def test_the_global_generators_are_left_alone():
     """Drawing scenes does not move anybody's randomness."""
     random.seed(0)
@@ -485,6 +549,15 @@ def test_facts_and_items_agree(size):
         ({"shapes": ("star", "star")}, "each only once"),
         ({"colours": ("red",), "scenes": "two"}, r"colours = \['red'\]; name another"),
         ({"colours": ("red",), "scenes": "mixed"}, 'scenes to "one"'),
+        # of red circle and red square, blue circle and blue square, one each may go
+        (
+            {
+                "colours": ("red", "blue"),
+                "shapes": ("circle", "square"),
+                "withhold": 3,
+            },
+            "withhold = 3 leaves some .* of these 4 classes 2 can be withheld",
+        ),
     ],
 )
 def test_impossible_scenes_are_refused(options, reason):

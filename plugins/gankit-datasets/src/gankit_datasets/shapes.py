@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from gankit import Classes, Count, Facts, Item, Range, Texts, Whole
@@ -14,14 +16,21 @@ from gankit_datasets.scenes import (
     Draw,
     Kind,
     Pair,
+    PairClass,
     Shape,
     Single,
-    compose_pair,
-    compose_single,
+    SingleClass,
     pair_classes,
+    pick,
+    pick_pair,
+    pick_single,
     single_classes,
 )
 from gankit_datasets.wording import MOST, captions_of
+
+_HELD_OUT = 5000  # scenes of a split
+
+SceneClass = SingleClass | PairClass
 
 
 class DrawnShapes:
@@ -42,6 +51,12 @@ class DrawnShapes:
     larger one. In the manner of ShapeWorld (Kuhnle and Copestake 2017); the scenes and
     the words are ours.
 
+    With ``withhold`` some classes never occur, drawn from the seed; every colour and
+    every shape still occurs at its place, alone, first or second, and so do both
+    relations. Labels count all classes, withheld or not. 5,000 scenes each are held
+    out: ``splits["test"]`` has new ones of the classes that occur; where classes are
+    withheld, ``splits["unseen"]`` has scenes of these alone, all equally likely.
+
     Args:
         size: pixels a side
         items: number of scenes
@@ -49,11 +64,12 @@ class DrawnShapes:
         captions: different captions for each scene
         colours: the colours to use; two things need at least two
         shapes: the shapes to use
+        withhold: classes that never occur, so many, to try combinations never seen
         seed: of the scenes
 
     Raises:
         ValueError: no colours or shapes, or some named twice, or two things in scenes
-            of one colour.
+            of one colour; so many classes cannot be withheld.
     """
 
     def __init__(
@@ -65,6 +81,7 @@ class DrawnShapes:
         captions: Annotated[int, Range(at_least=1, at_most=MOST)] = 5,
         colours: tuple[Colour, ...] = COLOURS,
         shapes: tuple[Shape, ...] = SHAPES,
+        withhold: Whole = 0,
         seed: Whole = 0,
     ) -> None:
         _check_distinct("colours", colours)
@@ -74,38 +91,91 @@ class DrawnShapes:
                 f"scenes = {scenes!r} holds two things of different colours, but "
                 f'colours = {list(colours)}; name another, or set scenes to "one"'
             )
-        self._size, self._seed = size, seed
+        self._size, self._stream = size, str(seed)
         self._scenes, self._captions = scenes, captions
         self._items = range(items)
         self._kinds = [Kind(colour, shape) for colour in colours for shape in shapes]
-        classes = single_classes(self._kinds) if scenes != "two" else []
+        classes: list[SceneClass] = []
+        classes += single_classes(self._kinds) if scenes != "two" else []
         classes += pair_classes(self._kinds) if scenes != "one" else []
-        self._labels = {name: label for label, name in enumerate(classes)}
-        self.facts = Facts((3, size, size), label=Classes(classes), captions=Texts())
+        self._labels = {each: label for label, each in enumerate(classes)}
+        self._withheld = _withheld(classes, withhold, seed)
+        self._only: tuple[SceneClass, ...] = ()  # classes of the split "unseen"
+        names = list(map(str, classes))
+        self.facts = Facts((3, size, size), label=Classes(names), captions=Texts())
+        again: dict[str, Any] = {
+            "size": size,
+            "scenes": scenes,
+            "captions": captions,
+            "colours": colours,
+            "shapes": shapes,
+            "withhold": withhold,
+            "seed": seed,
+        }
+        others = ("test", "unseen") if withhold else ("test",)
+        self.splits = {name: partial(_split, name, again) for name in others}
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, index: int) -> Item:
-        scene, captions = self._told(index)
+        told, scene, captions = self._told(index)
         sample = draw_scene(scene.things, self._size)
-        return Item(sample, label=self._labels[scene.class_name], captions=captions)
+        return Item(sample, label=self._labels[told], captions=captions)
 
     def annotations(self, index: int) -> dict[str, Any]:
         """Return an item's label and captions without drawing it."""
-        scene, captions = self._told(index)
-        return {"label": self._labels[scene.class_name], "captions": captions}
+        told, _, captions = self._told(index)
+        return {"label": self._labels[told], "captions": captions}
 
-    def _told(self, index: int) -> tuple[Single | Pair, tuple[str, ...]]:
+    def _told(self, index: int) -> tuple[SceneClass, Single | Pair, tuple[str, ...]]:
         # the method random() of Python's generator is kept the same in all versions
-        draw = random.Random(f"{self._seed}/{self._items[index]}").random
-        scene = self._compose(draw)
-        return scene, captions_of(scene, self._captions, draw)
+        draw = random.Random(f"{self._stream}/{self._items[index]}").random
+        told = pick(draw, self._only) if self._only else self._pick(draw)
+        scene = told.compose(draw)
+        return told, scene, captions_of(scene, self._captions, draw)
 
-    def _compose(self, draw: Draw) -> Single | Pair:
-        single = draw() < 0.5 if self._scenes == "mixed" else self._scenes == "one"
-        compose = compose_single if single else compose_pair
-        return compose(draw, self._kinds)
+    def _pick(self, draw: Draw) -> SceneClass:
+        """Choose a class that is not withheld."""
+        while True:
+            single = draw() < 0.5 if self._scenes == "mixed" else self._scenes == "one"
+            choose = pick_single if single else pick_pair
+            if (told := choose(draw, self._kinds)) not in self._withheld:
+                return told
+
+
+def _split(name: str, options: dict[str, Any]) -> DrawnShapes:
+    """Build what a data set of these options holds out."""
+    data = DrawnShapes(items=_HELD_OUT, **options)
+    data._stream = f"{data._stream}/{name}"
+    if name == "unseen":
+        data._only = tuple(each for each in data._labels if each in data._withheld)
+    data.splits = {}
+    return data
+
+
+def _withheld(
+    classes: list[SceneClass], count: int, seed: int
+) -> frozenset[SceneClass]:
+    """Draw classes to withhold, whose every trait other classes still have.
+
+    One class after the other, in an order of the seed, is withheld if it can be; so
+    what is withheld of fewer is withheld of more too.
+    """
+    draw = random.Random(f"{seed}/withhold").random
+    left = Counter(trait for each in classes for trait in each.traits)
+    chosen: list[SceneClass] = []
+    for each in sorted(classes, key=lambda _: draw()):
+        if len(chosen) < count and all(left[trait] > 1 for trait in each.traits):
+            left.subtract(each.traits)
+            chosen.append(each)
+    if len(chosen) < count:
+        raise ValueError(
+            f"withhold = {count} leaves some colour, shape or relation out of all "
+            f"scenes: of these {len(classes)} classes {len(chosen)} can be withheld; "
+            "withhold fewer, or name more colours or shapes"
+        )
+    return frozenset(chosen)
 
 
 def _check_distinct(option: str, names: tuple[str, ...]) -> None:
