@@ -27,6 +27,7 @@ RADIUS_PAIRED = {"large": 0.21, "small": 0.14}
 _RADIUS_SPREAD = 0.04  # radii vary by this share of themselves, up and down
 _MARGIN = 0.03  # between a thing at the left and the left edge
 _WOBBLE = 0.03  # how far a thing alone may be from its place
+FROM_EDGE = _MARGIN + _WOBBLE / 2  # the same between box and edge, in the mean
 
 T = TypeVar("T")
 Draw = Callable[[], float]  # a number from 0 to below 1

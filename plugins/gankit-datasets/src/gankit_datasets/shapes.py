@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal
 
+import torch
+from torch import Tensor
+
 from gankit import Classes, Count, Facts, Item, Range, Texts, Whole
 from gankit_datasets.drawing import draw_scene
+from gankit_datasets.judging import judge
 from gankit_datasets.scenes import (
     COLOURS,
     SHAPES,
@@ -127,6 +132,36 @@ class DrawnShapes:
         """Return an item's label and captions without drawing it."""
         told, _, captions = self._told(index)
         return {"label": self._labels[told], "captions": captions}
+
+    def judge(self, samples: Tensor, captions: Sequence[str]) -> dict[str, Tensor]:
+        """Tell whether pictures show what captions ask for, as far as those tell.
+
+        Nothing is trained: how scenes are drawn is known, so pixels are explained by
+        the palette, and what is of one colour by drawings of the shapes. The things of
+        a caption are matched with those of its picture by colour, then by shape, by
+        the relation, and by size. A picture with more things than asked for, or fewer,
+        or with one that is of no shape, is wrong in all aspects.
+
+        Args:
+            samples: uint8 (B, 3, S, S), of this set's size.
+            captions: B texts, in the words of this data set.
+
+        Returns:
+            by aspect ("colour", "shape", "size", "place", "relation", and "all" for
+            the whole caption), float (B,): 1 where it is right, 0 where it is wrong,
+            NaN where the caption tells nothing of it.
+
+        Raises:
+            ValueError: a caption is said in other words, or the samples are no
+                pictures of this size, or not as many as captions.
+        """
+        expected = (len(captions), *self.facts.sample_shape)
+        if samples.dtype != torch.uint8 or tuple(samples.shape) != expected:
+            raise ValueError(
+                f"samples of shape {tuple(samples.shape)} and {samples.dtype} cannot "
+                f"be judged; give uint8 pictures of shape {expected}"
+            )
+        return judge(samples.cpu(), captions)
 
     def _told(self, index: int) -> tuple[SceneClass, Single | Pair, tuple[str, ...]]:
         # the method random() of Python's generator is kept the same in all versions

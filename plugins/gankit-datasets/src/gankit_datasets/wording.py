@@ -7,17 +7,30 @@ place of a thing alone, are in some captions and not in others.
 
 from __future__ import annotations
 
-from gankit_datasets.scenes import Draw, Kind, Pair, Single, Thing, pick
+from gankit_datasets.scenes import (
+    Draw,
+    Kind,
+    Pair,
+    Place,
+    Shape,
+    Single,
+    Size,
+    Thing,
+    pick,
+)
 
-NOUNS = {
+NOUNS: dict[Shape, tuple[str, ...]] = {
     "circle": ("circle", "disc"),
     "square": ("square", "box"),
     "triangle": ("triangle",),
     "star": ("star",),
     "cross": ("cross", "plus"),
 }
-SIZES = {"large": ("large", "big"), "small": ("small", "little")}
-PLACES = {
+SIZES: dict[Size, tuple[str, ...]] = {
+    "large": ("large", "big"),
+    "small": ("small", "little"),
+}
+PLACES: dict[Place, tuple[str, ...]] = {
     "left": ("on the left", "on the left side"),
     "right": ("on the right", "on the right side"),
     "top": ("at the top", "near the top"),
