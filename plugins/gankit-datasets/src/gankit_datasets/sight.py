@@ -34,8 +34,8 @@ _CHUNK = 250  # pictures seen at once
 # tells that something of the colour is there
 _FAINT, _SOLID = 0.3, 0.6
 _SMALLEST = RADIUS_PAIRED["small"] ** 2 * 1.3  # a star's area, in pictures
-_PRESENT = 0.3  # of it in solid pixels, and a colour is there
-_BESIDE = 0.2  # of it in clear places beside a thing, and something else is there
+_PRESENT = 0.25  # of it in clear places of a colour, and a thing of it is there
+_BESIDE = 0.2  # of it in clear places beside the things, and something else is there
 _REACH = 2.0  # radii of a disc of equal area; a triangle's corner is at 1.7
 _GRID = 20  # side of what is compared
 _ALIKE = 0.7  # least overlap (intersection over union) with a drawing
@@ -132,7 +132,7 @@ def _blobs(samples: Tensor) -> _Blobs:
     share, misfit = _mixtures(samples)  # (B, 8, S, S)
     covered = share.gather(1, misfit.argmin(1, keepdim=True))
     solid = (misfit.argmin(1, keepdim=True) == _numbers(share)) & (covered > _SOLID)
-    area = (solid * covered).sum((2, 3))  # (B, 8)
+    area = _clear(solid.float()).sum((2, 3))  # (B, 8)
     side = samples.shape[-1]
     smallest = _SMALLEST * side**2
     present = area > _PRESENT * smallest
@@ -145,7 +145,7 @@ def _blobs(samples: Tensor) -> _Blobs:
     cover = share[rows, colour] * own
     cover = cover * (cover > _FAINT) * ~absent
     near, middle, unit = _gathered(cover)
-    beside = F.avg_pool2d((cover - near).sum(1), 3, 1, 1) > 0.5  # (B, S, S)
+    beside = _clear((cover - near).sum(1))  # (B, S, S)
     return _Blobs(
         colour=colour,
         number=present.sum(1),
@@ -166,6 +166,11 @@ def _mixtures(samples: Tensor) -> tuple[Tensor, Tensor]:
     share = (along / lengths).clamp(0, 1)
     left = pixels.square().sum(1, keepdim=True) - 2 * share * along
     return share, left + share.square() * lengths
+
+
+def _clear(cover: Tensor) -> Tensor:
+    """Tell which places are covered with their neighbours by half: not by speckles."""
+    return F.avg_pool2d(cover, 3, 1, 1) > 0.5
 
 
 def _gathered(cover: Tensor) -> tuple[Tensor, Tensor, Tensor]:
