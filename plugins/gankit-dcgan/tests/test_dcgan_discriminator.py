@@ -13,7 +13,7 @@ from gankit_dcgan.discriminator import DCGANDiscriminator
 from gankit_dcgan.generator import DCGANGenerator
 
 FACES = Shapes((3, 64, 64), noise=100)
-PLACES = ["input", "features", "layers"]
+PLACES = ["input", "features", "layers", "product"]
 
 
 def parameters(network):
@@ -217,6 +217,28 @@ def test_at_every_layer_the_condition_joins_as_in_radfords_code():
     torch.testing.assert_close(network(images, condition), features.flatten())
     inputs = [stage[0].in_channels for stage in network.stages]
     assert inputs == [3 + 5, 4 + 5, 8 + 5]
+
+
+def test_the_product_tells_how_well_features_and_condition_agree():
+    """Logits are the unconditional ones and (W y) · features, over all 16 places."""
+    shapes = Shapes((3, 16, 16), 7, 5)
+    network = DCGANDiscriminator(
+        shapes, width=4, condition_size=6, condition_at="product"
+    ).eval()
+    with torch.no_grad():  # at 0.02 what is wrong would be too small to see
+        for weight in network.parameters():
+            weight.normal_()
+    plain = DCGANDiscriminator(Shapes((3, 16, 16), 7), width=4).eval()
+    shared = plain.state_dict().keys()
+    plain.load_state_dict({k: network.state_dict()[k] for k in shared})
+    images, text = torch.rand(2, 3, 16, 16), torch.randn(2, 5)
+    features = network.stages[1](network.stages[0](images))  # (2, 8, 4, 4)
+    weight = network.product.weight.view(8, 4, 4, 6)
+    told = torch.nn.functional.leaky_relu(network.projection[0](text), 0.2)
+    agreement = torch.einsum("bchw,chwt,bt->b", features, weight, told)
+    assert agreement.abs().min() > 1e-3
+    expected = plain(images, None) + agreement
+    torch.testing.assert_close(network(images, text), expected)
 
 
 @pytest.mark.parametrize("at", PLACES)

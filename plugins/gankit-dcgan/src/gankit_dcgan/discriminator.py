@@ -31,9 +31,13 @@ class DCGANDiscriminator(nn.Module):
     - Their code's conditional form: ``condition_at = "layers"``.
     - Reed et al. 2016, section 4.1: ``width = 64``, ``condition_size = 128``,
       ``condition_at = "features"``.
+    - Miyato & Koyama 2018, equation 3: ``condition_at = "product"`` adds the product of
+      a linear map of the condition and the 4 × 4 features to the logit.
 
     Deviations: layers without batch norm have biases; Reed's code adds a residual
-    block at 4 × 4 and batch norm of the projected text that the paper does not have.
+    block at 4 × 4 and batch norm of the projected text that the paper does not have;
+    Miyato & Koyama sum features over places before the product, and here each place has
+    weights of its own, because a text tells what is where.
 
     Args:
         width: channels at half the size of the image; they double at each stage
@@ -45,7 +49,8 @@ class DCGANDiscriminator(nn.Module):
         condition_size: a condition first passes a linear layer of this size and
             LeakyReLU; 0 joins it as it is, which suits one-hot labels.
         condition_at: where the condition joins in depth: the image; the 4 × 4
-            features, followed by a 1 × 1 convolution; or the input of every layer.
+            features, followed by a 1 × 1 convolution; or the input of every layer. Or
+            it joins nowhere, and its product with the 4 × 4 features is added.
     """
 
     def __init__(
@@ -57,7 +62,7 @@ class DCGANDiscriminator(nn.Module):
         kernel: Literal[4, 5] = 4,
         norm: Literal["batch", "none"] = "batch",
         condition_size: Whole = 0,
-        condition_at: Literal["input", "features", "layers"] = "features",
+        condition_at: Literal["input", "features", "layers", "product"] = "features",
     ) -> None:
         super().__init__()
         widths = widths_of(stages_of(shapes.sample), width, max_width)
@@ -74,6 +79,7 @@ class DCGANDiscriminator(nn.Module):
             "input": range(1),
             "features": range(len(widths), len(widths) + 1),
             "layers": range(len(plan)),
+            "product": range(0),
         }
         self._joins = places[condition_at] if joined else range(0)
         self.stages = nn.ModuleList()
@@ -89,16 +95,23 @@ class DCGANDiscriminator(nn.Module):
             if not last:
                 stage.append(nn.LeakyReLU(0.2))
             self.stages.append(stage)
+        self.product: nn.Linear | None = None
+        if joined and condition_at == "product":
+            self.product = nn.Linear(joined, widths[-1] * SMALLEST**2, bias=False)
         initialise(self)
 
     def forward(self, samples: Tensor, condition: Tensor | None) -> Tensor:
         """Judge images (B, C, S, S): logits (B,)."""
-        if self._joins:
+        if self._joins or self.product is not None:
             assert condition is not None, "a conditional network needs a condition"
             condition = self.projection(condition)
         features = samples
         for index, stage in enumerate(self.stages):
             if condition is not None and index in self._joins:
                 features = join(features, condition)
-            features = stage(features)
-        return features.flatten()  # (B, 1, 1, 1) to (B,)
+            before, features = features, stage(features)
+        logits = features.flatten()  # (B, 1, 1, 1) to (B,)
+        if self.product is not None:
+            agreement: Tensor = self.product(condition) * before.flatten(1)
+            logits = logits + agreement.sum(1)
+        return logits
