@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gankit import Facts, Item, Texts
+from gankit import Classes, Facts, Item, Texts
 from gankit.data.items import Data
 from gankit.data.reading import read_data
 from gankit_conditioners import cache
@@ -110,6 +111,35 @@ def test_separable_captions_are_told_apart() -> None:
     assert (first @ second.T).argmax(dim=1).tolist() == list(range(8))
 
 
+class PairedSwatches(Swatches):
+    """Two colours are of one class."""
+
+    facts = Facts((3, 8, 8), captions=Texts(), label=Classes(tuple("abcd")))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[Tensor] = []
+
+    @property
+    def annotations(self) -> dict[str, Any]:
+        """Give captions and classes."""
+        return {"captions": self.captions, "label": torch.arange(8) // 2}
+
+    def samples(self, indices: Tensor, rng: torch.Generator | None = None) -> Tensor:
+        """Draw the images, and remember which."""
+        self.batches.append(indices)
+        return super().samples(indices, rng)
+
+
+def test_contrastive_batches_set_items_of_one_class_against_each_other() -> None:
+    """Structured ones hold as many classes as items."""
+    for loss, apart in (("structured", True), ("contrastive", False)):
+        data = PairedSwatches()
+        fit(build(20, fit_loss=loss, fit_batch=4), data)
+        kinds = [len((items // 2).unique()) for items in data.batches]
+        assert all(count == 4 for count in kinds) == apart
+
+
 def test_vectors_of_the_data_have_unit_size() -> None:
     """The root mean square of all numbers of all captions is 1 after the fit."""
     conditioner = build()
@@ -205,6 +235,7 @@ def test_the_same_fit_is_read_from_the_cache(folder: Path) -> None:
         {"fit_batch": 4},
         {"fit_lr": 1e-3},
         {"fit_decay": 0.9},
+        {"fit_loss": "contrastive"},
         {"size": 8},
         {"length": 49},
         {"channels": (8, 8, 4)},

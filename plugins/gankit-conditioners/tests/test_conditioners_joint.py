@@ -12,6 +12,7 @@ from torch import Tensor
 from gankit_conditioners.captions import CaptionTable
 from gankit_conditioners.joint import (
     batches,
+    contrastive_loss,
     pairs,
     retrieval_accuracy,
     structured_loss,
@@ -46,6 +47,33 @@ def test_the_loss_agrees_with_a_double_loop(share: float) -> None:
     also_right = torch.rand(9, 9, generator=seeded()) < share
     expected = slow_loss(scores, also_right)
     assert structured_loss(scores, also_right).item() == pytest.approx(expected, 1e-5)
+
+
+def slow_choice(scores: Tensor, also_right: Tensor) -> float:
+    """Return the mean cross-entropy of all choices in float64, one at a time."""
+    total = 0.0
+    for sheet, right in ((scores, also_right), (scores.T, also_right.T)):
+        for i in range(len(sheet)):
+            rivals = [j for j in range(len(sheet)) if j == i or not right[i, j]]
+            weights = torch.tensor([float(sheet[i, j]) for j in rivals]).double().exp()
+            total -= float((weights[rivals.index(i)] / weights.sum()).log())
+    return total / (2 * len(scores))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_the_contrastive_loss_agrees_with_a_double_loop(share: float) -> None:
+    """Own text of each image, own image of each text, other right ones left out."""
+    scores = torch.randn(9, 9, generator=seeded())
+    also_right = torch.rand(9, 9, generator=seeded()) < share
+    expected = slow_choice(scores, also_right)
+    assert contrastive_loss(scores, also_right).item() == pytest.approx(expected, 1e-5)
+
+
+def test_the_contrastive_loss_of_equal_scores_is_a_blind_choice() -> None:
+    """By hand: each of 4 is chosen with 1/4."""
+    expected = torch.tensor(4.0).log().item()
+    loss = contrastive_loss(torch.full((4, 4), 3.0), NONE).item()
+    assert loss == pytest.approx(expected, 1e-6)
 
 
 def test_the_loss_is_zero_where_all_margins_hold() -> None:

@@ -22,6 +22,7 @@ from gankit_conditioners.alphabet import ALPHABET, is_legible
 from gankit_conditioners.captions import CaptionTable
 from gankit_conditioners.encoders import TextEncoder
 from gankit_conditioners.fitting import (
+    FitLoss,
     ImageFeatures,
     Progress,
     Settings,
@@ -61,6 +62,9 @@ class CharCNNRNN(nn.Module):
             to few classes. Distinct classes never pit two captions of one class
             against each other: what only they differ in, as the sizes in drawn
             scenes, is learnt less well.
+        fit_loss: `structured`, the paper's; or `contrastive`, whose batches hold any
+            items: it learns what tells captions of one class apart too, and looks most
+            at what is mistaken most.
         fit_lr: learning rate of RMSprop; narrow encoders take a higher one, 2e-3 at
             widths of 64 and 128.
         fit_decay: factor of the learning rate at each 200th of the steps.
@@ -88,6 +92,7 @@ class CharCNNRNN(nn.Module):
         fit_batch: Count = 40,
         fit_lr: Positive = 7e-4,
         fit_decay: Fraction = 0.98,
+        fit_loss: FitLoss = "structured",
         image_features: ImageFeatures = "convnet",
     ) -> None:
         super().__init__()
@@ -97,7 +102,7 @@ class CharCNNRNN(nn.Module):
         self.notes: list[str] = []
         self._build = partial(TextEncoder, size, channels, length)
         self._settings = Settings(
-            fit_steps, fit_batch, fit_lr, fit_decay, image_features
+            fit_steps, fit_batch, fit_lr, fit_decay, image_features, fit_loss
         )
         self.encoder = self._build().requires_grad_(False)
         self.register_buffer("scale", torch.ones(()))

@@ -17,13 +17,21 @@ from gankit_conditioners.alphabet import spell
 from gankit_conditioners.captions import CaptionTable
 from gankit_conditioners.encoders import ImageEncoder, TextEncoder
 from gankit_conditioners.googlenet import FEATURES, features_of
-from gankit_conditioners.joint import pairs, retrieval_accuracy, structured_loss
+from gankit_conditioners.joint import (
+    contrastive_loss,
+    pairs,
+    retrieval_accuracy,
+    structured_loss,
+)
 
 _EPOCHS = 200  # authors' code: 200 epochs of 150 updates, one for each class of CUB
 _REPORTS = 100  # progress is told about as often
 
 Progress = Callable[[int, int, str], None]
 ImageFeatures = Literal["convnet", "googlenet"]
+FitLoss = Literal["structured", "contrastive"]
+
+_LOSSES = {"structured": structured_loss, "contrastive": contrastive_loss}
 
 
 @frozen
@@ -35,6 +43,7 @@ class Settings:
     lr: float
     decay: float
     image_features: ImageFeatures
+    loss: FitLoss
 
 
 def fit_text_encoder(
@@ -69,7 +78,9 @@ def fit_text_encoder(
             "conditioner=none"
         )
     rng = torch.Generator().manual_seed(seed)
-    classed = isinstance(data.facts.annotations.get("label"), Classes)
+    # whoever is to tell captions of one class apart has to meet them
+    apart = settings.loss == "structured"
+    classed = apart and isinstance(data.facts.annotations.get("label"), Classes)
     labels = data.annotations["label"] if classed else None
     stream = pairs(table, labels, settings.batch, rng)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
@@ -121,7 +132,7 @@ def _train(
     device: torch.device,
     progress: Progress,
 ) -> None:
-    """Minimise the structured loss by RMSprop with a falling learning rate.
+    """Minimise the loss by RMSprop with a falling learning rate.
 
     Deviation: the mean of squared gradients is corrected for having started at zero,
     which is Adam without momentum. Uncorrected, RMSprop's first updates are ten times
@@ -136,7 +147,7 @@ def _train(
     for done, (items, picked, also_right) in batches:
         also_right = also_right.to(device)
         scores = score(items, picked)
-        loss = structured_loss(scores, also_right)
+        loss = _LOSSES[settings.loss](scores, also_right)
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()

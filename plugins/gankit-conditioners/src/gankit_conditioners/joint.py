@@ -1,7 +1,7 @@
-"""The structured joint embedding of images and texts, and the batches it is taken over.
+"""The joint embedding of images and texts: its losses, and their batches.
 
 Reed et al. 2016, "Learning deep representations of fine-grained visual descriptions"
-(CVPR), section 3.
+(CVPR), section 3, but for the contrastive loss.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gankit_conditioners.captions import CaptionTable
@@ -34,6 +35,24 @@ def structured_loss(scores: Tensor, also_right: Tensor) -> Tensor:
     wrong = ~(also_right | _diagonal(scores))
     total = torch.where(wrong, image_side + text_side, 0.0).sum()
     return total / wrong.sum().clamp(min=1)
+
+
+def contrastive_loss(scores: Tensor, also_right: Tensor) -> Tensor:
+    """Score how surely each image is given its own text, and each text its own image.
+
+    The mean cross-entropy of both choices among a batch (Radford et al. 2021, "Learning
+    transferable visual models from natural language supervision", figure 3). It is the
+    logarithm of B where all scores are equal. Deviation: scores are products of vectors
+    of any length, so that how sharply one is preferred is learnt with them, and no
+    temperature is.
+
+    Args:
+        scores: as for `structured_loss`.
+        also_right: likewise.
+    """
+    among = scores.masked_fill(also_right & ~_diagonal(scores), float("-inf"))
+    own = torch.arange(len(scores), device=scores.device)
+    return (F.cross_entropy(among, own) + F.cross_entropy(among.T, own)) / 2
 
 
 def retrieval_accuracy(scores: Tensor, also_right: Tensor) -> Tensor:
