@@ -125,13 +125,15 @@ def test_noise_is_the_papers() -> None:
     assert all(noises[name].size == 100 for name in NAMES if name != "quickstart")
 
 
-def test_the_quickstarts_scenes_are_of_more_classes_than_a_batch_of_its_fit() -> None:
-    """12 things beside 9 of another colour, in two ways: no class comes up twice."""
-    recipe = _read("quickstart")
-    classes = recipe.dataset.build().facts.annotations["label"].names
-    assert recipe.conditioner is not None
-    fitted = recipe.conditioner.options["fit_batch"]
-    assert len(classes) == 12 * 9 * 2 == 216 > fitted
+def test_the_quickstart_can_be_asked_for_what_it_never_saw() -> None:
+    """24 of 216 classes, 12 things beside 9 of another colour in two ways, are apart."""
+    data = _read("quickstart").dataset.build()
+    assert len(data.facts.annotations["label"].names) == 12 * 9 * 2 == 216
+    unseen = data.splits["unseen"]()
+    withheld = {unseen.annotations(index)["label"] for index in range(500)}
+    seen = {data.annotations(index)["label"] for index in range(2000)}
+    assert len(withheld) == 24
+    assert not withheld & seen
 
 
 @pytest.mark.parametrize("name", NAMES)
