@@ -16,6 +16,7 @@ from gankit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from gankit.api import load, resume, resuming, starting, train
+    from gankit.cli import Context, plugin_options
     from gankit.contracts.limits import (
         Count,
         Fraction,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from gankit.game.settings import Optimizer, Train
     from gankit.game.step import Step
     from gankit.game.update import Update
-    from gankit.recipe.building import assemble
+    from gankit.recipe.building import assemble, assemble_dataset
     from gankit.recipe.recipe import Recipe, read_recipe
     from gankit.runs.pictures import Samples
     from gankit.runs.report import Report, RunWarning
@@ -48,6 +49,7 @@ __all__ = [
     "BrokenItem",
     "Classes",
     "Command",
+    "Context",
     "Count",
     "DataError",
     "Facts",
@@ -78,8 +80,10 @@ __all__ = [
     "Vector",
     "Whole",
     "assemble",
+    "assemble_dataset",
     "hookimpl",
     "load",
+    "plugin_options",
     "read_data",
     "read_recipe",
     "resume",
@@ -95,6 +99,7 @@ _LAZY = {
     "Positive": "gankit.contracts.limits",
     "Range": "gankit.contracts.limits",
     "Whole": "gankit.contracts.limits",
+    "Context": "gankit.cli",
     "Classes": "gankit.data.annotations",
     "Picture": "gankit.data.annotations",
     "Tags": "gankit.data.annotations",
@@ -116,7 +121,9 @@ _LAZY = {
     "Train": "gankit.game.settings",
     "Update": "gankit.game.update",
     "assemble": "gankit.recipe.building",
+    "assemble_dataset": "gankit.recipe.building",
     "load": "gankit.api",
+    "plugin_options": "gankit.cli",
     "read_data": "gankit.data.reading",
     "read_recipe": "gankit.recipe.recipe",
     "resume": "gankit.api",

@@ -242,16 +242,9 @@ def load(
             except Exception as error:  # whatever its author's code may raise
                 problem = f"{str(saved.path)!r} has another state of {name}"
                 raise RunError(f"{problem}: {error}; load the same part") from error
-    return Sampler(
-        generator,
-        conditioner,
-        noise,
-        saved.facts,
-        saved.conditions(),
-        place,
-        notes=passed_over(damaged, saved),
-        step=saved.step,
-    ).settle()
+    drawn = generator, conditioner, noise, saved.facts, saved.conditions(), place
+    notes = passed_over(damaged, saved)
+    return Sampler(*drawn, notes=notes, step=saved.step).settle()
 
 
 @contextmanager

@@ -16,13 +16,13 @@ from torch import Tensor
 import gankit
 from games import Labels, make_assembly
 from gankit import hookimpl
-from gankit.errors import HookError, PluginError, RunError, UsageError
+from gankit.errors import DataError, HookError, PluginError, RunError, UsageError
 from gankit.game.assembly import Provenance
 from gankit.plugins.discovery import discover
 from gankit.runs.pictures import Samples
 from gankit.runs.report import Report
 from gankit.runs.run import Run
-from tiny import LABELLED, metrics
+from tiny import CAPTIONED, LABELLED, metrics
 
 # a generator with batch norms
 NORMED: dict[str, Any] = {
@@ -313,6 +313,19 @@ def test_a_grid_shows_the_pixels_that_were_generated() -> None:
     ]
 
 
+@pytest.mark.parametrize("captions", [(), ("a red circle that is long", "b", "c")])
+def test_cells_are_where_the_images_are(captions: tuple[str, ...]) -> None:
+    """Cut out of the picture, each is of the colour of its sample alone."""
+    greys = torch.tensor([0.2, 0.4, 0.6])
+    samples = Samples(greys.view(3, 1, 1, 1).expand(3, 1, 8, 10), captions)
+    picture = samples.picture()
+    cut = [numpy.asarray(picture.crop(box)) for box in samples.cells()]
+    assert [(c.min(), c.max()) for c in cut] == [(51, 51), (102, 102), (153, 153)]
+    zoom = 14 if captions else 7  # 8 pixels high: at least 112, or 56
+    assert {c.shape for c in cut} == {(8 * zoom, 10 * zoom, 3)}
+    assert Samples(torch.zeros(3, 2), ()).cells() == ()
+
+
 def test_samples_that_are_no_pictures_are_drawn_as_curves() -> None:
     """All on one scale: the highest value of all is at the top of its cell."""
     samples = torch.tensor([[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -489,3 +502,29 @@ def test_watchers_that_were_refused_leave_nothing_behind(
         hooks.check({"a": GOOD, "b": second})
     assert hooks.names() == before
     hooks.check({"a": GOOD, "b": _Marked()})
+
+
+def test_a_sampler_knows_of_which_step_it_is(tmp_path: Path) -> None:
+    """Of the checkpoint that was asked for; in a run there is no such step."""
+    run = gankit.train(LABELLED, out=tmp_path / "run")
+    assert run.sampler.step is None
+    assert gankit.load(tmp_path / "run").step == 6
+    assert gankit.load(tmp_path / "run", checkpoint=4).step == 4
+
+
+def test_the_data_of_a_recipe_is_read_without_a_run() -> None:
+    """Pixels in the range that is asked for; no network is built."""
+    dataset = gankit.assemble_dataset(gankit.read_recipe(CAPTIONED))
+    cpu = torch.device("cpu")
+    data = gankit.read_data(dataset, device=cpu, output_range=(0.0, 1.0))
+    assert len(data) == 24
+    pixels = data.stored(torch.arange(24))
+    assert pixels.dtype == torch.uint8
+    torch.testing.assert_close(data.samples(torch.arange(24)), pixels / 255)
+
+
+def test_data_that_is_refused_is_told_of(tmp_path: Path) -> None:
+    """With the data set's own words."""
+    gone = {"dataset": {"use": "image-folder", "root": str(tmp_path / "gone")}}
+    with pytest.raises(DataError, match="gone"):
+        gankit.assemble_dataset(gankit.read_recipe(LABELLED | gone))

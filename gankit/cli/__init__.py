@@ -33,7 +33,12 @@ COMMANDS = (
 
 
 class Context:
-    """What the options that every command takes ask for."""
+    """What the options that every command takes ask for; ``click.pass_obj`` gives it.
+
+    Attributes:
+        files: local plugin files.
+        disable: names of plugins to leave out.
+    """
 
     def __init__(self) -> None:
         self.files: list[str] = []
@@ -52,7 +57,10 @@ def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None
 
 
 def plugin_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--plugin`` and ``--disable-plugin``, which end up in the `Context`."""
+    """Add ``--plugin`` and ``--disable-plugin``, which end up in the `Context`.
+
+    A decorator of click commands, also of those that a plugin brings.
+    """
     for flag, name, metavar, text in (
         ("--disable-plugin", "disable", "NAME", "Leave out a plugin; repeatable."),
         ("--plugin", "files", "FILE", "Load a local plugin file; repeatable."),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gankit.contracts import Conditioner, NoiseSource
+from gankit.contracts import Conditioner, Dataset, NoiseSource
 from gankit.data.facts import Facts
 from gankit.errors import GankitError, MisfitError, told
 from gankit.game.assembly import Assembly, Provenance
@@ -93,6 +93,19 @@ def assemble_generator(
     generator = building.part("generator", recipe.generator, shapes)
     building.check()
     return generator, conditioner, noise
+
+
+def assemble_dataset(recipe: Recipe) -> Dataset:
+    """Build the data set of a recipe alone.
+
+    Raises:
+        DataError: it cannot be read.
+        MisfitError: it refuses its options.
+    """
+    building = _Building(recipe)
+    dataset: Dataset = building.part("dataset", recipe.dataset)
+    building.check()
+    return dataset
 
 
 class _NoMetaError(Exception):

@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy
 import torch
@@ -17,7 +18,12 @@ from gankit.errors import UsageError
 from gankit.runs.folder import cannot_write
 
 _CELL, _CAPTIONED_CELL = 56, 112  # smallest side of one picture in a grid, in px
+_GAP = 4  # between two cells, in px
+_LINES = 4  # of a caption, at most
+_LINE = 13  # height of one, in px
 _PLOT = 480  # side of a plot of points, in px
+
+Box = tuple[int, int, int, int]
 
 
 @frozen(eq=False)
@@ -33,12 +39,30 @@ class Samples:
         Images are drawn as a grid with their captions, points of the plane as a plot,
         anything else as curves of its numbers in their order.
         """
-        shape = tuple(self.samples.shape[1:])
-        if shape == (2,):
+        if tuple(self.samples.shape[1:]) == (2,):
             return plot(self.samples)
-        if len(shape) == 3 and shape[0] in (1, 3):
+        if self._are_images:
             return grid(self.samples, self.captions)
         return curves(self.samples.flatten(1))
+
+    def cells(self) -> tuple[Box, ...]:
+        """Say where each image lies in the picture, its caption aside.
+
+        Two grids of as many images with the same captions are laid out alike, as those
+        of a run's steps are.
+
+        Returns:
+            left, top, right and bottom, in px; nothing where samples are no images.
+        """
+        if not self._are_images:
+            return ()
+        layout = _Layout.of(self.samples, self.captions)
+        return tuple(layout.box(i) for i in range(len(self.samples)))
+
+    @property
+    def _are_images(self) -> bool:
+        shape = self.samples.shape[1:]
+        return len(shape) == 3 and shape[0] in (1, 3)
 
     def save(self, path: str | Path) -> None:
         """Write the picture; or, into an ``.npy`` file, the numbers, (N, *sample).
@@ -61,38 +85,56 @@ class Samples:
             raise cannot_write(path, error) from error
 
 
+@frozen
+class _Layout:
+    """Where the cells of a grid are, in px, and what is written below them."""
+
+    columns: int
+    width: int
+    height: int
+    texts: tuple[list[str], ...]  # the lines of each caption
+
+    @classmethod
+    def of(cls, samples: Tensor, captions: Sequence[str]) -> Self:
+        """Lay out images (N, C, H, W), large enough for their captions."""
+        count, _, height, width = samples.shape
+        smallest = _CAPTIONED_CELL if captions else _CELL
+        zoom = max(1, math.ceil(smallest / min(height, width)))
+        letters = max(4, width * zoom // 6)
+        texts = tuple(textwrap.wrap(text, letters)[:_LINES] for text in captions)
+        return cls(math.ceil(math.sqrt(count)), width * zoom, height * zoom, texts)
+
+    @property
+    def pitch(self) -> tuple[int, int]:
+        """From one cell to the next, across and down."""
+        strip = _LINE * max(map(len, self.texts), default=0)
+        return self.width + _GAP, self.height + strip + _GAP
+
+    def box(self, place: int) -> Box:
+        """Return left, top, right and bottom of one cell."""
+        across, down = self.pitch
+        left = _GAP + place % self.columns * across
+        top = _GAP + place // self.columns * down
+        return left, top, left + self.width, top + self.height
+
+
 def grid(samples: Tensor, captions: Sequence[str]) -> Image.Image:
     """Draw pictures (N, C, H, W) in [0, 1], grey or RGB, each over its caption."""
-    n, _, height, width = samples.shape
-    columns = math.ceil(math.sqrt(n))
-    smallest = _CAPTIONED_CELL if captions else _CELL
-    zoom = max(1, math.ceil(smallest / min(height, width)))
-    cell_width, cell_height, gap = width * zoom, height * zoom, 4
-    font = ImageFont.load_default(size=11)
-    letters = max(4, cell_width // 6)
-    wrapped = [textwrap.wrap(text, letters)[:4] for text in captions]
-    strip = 13 * max(map(len, wrapped), default=0)
-    picture = Image.new(
-        "RGB",
-        (
-            columns * (cell_width + gap) + gap,
-            math.ceil(n / columns) * (cell_height + strip + gap) + gap,
-        ),
-        "white",
-    )
-    draw = ImageDraw.Draw(picture)
+    layout = _Layout.of(samples, captions)
+    across, down = layout.pitch
+    rows = math.ceil(len(samples) / layout.columns)
+    size = (layout.columns * across + _GAP, rows * down + _GAP)
+    picture = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=11)
     for i, sample in enumerate(samples):
-        left = gap + (i % columns) * (cell_width + gap)
-        top = gap + (i // columns) * (cell_height + strip + gap)
+        left, top, right, bottom = layout.box(i)
         cell = _image(sample).resize(
-            (cell_width, cell_height), Image.Resampling.NEAREST
+            (right - left, bottom - top), Image.Resampling.NEAREST
         )
         picture.paste(cell, (left, top))
         if captions:
-            text = "\n".join(wrapped[i])
-            draw.multiline_text(
-                (left, top + cell_height), text, "black", font, spacing=1
-            )
+            text = "\n".join(layout.texts[i])
+            draw.multiline_text((left, bottom), text, "black", font, spacing=1)
     return picture
 
 
@@ -108,7 +150,7 @@ def curves(samples: Tensor) -> Image.Image:
         samples = samples.sort(0).values.T
     count, length = samples.shape
     columns = math.ceil(math.sqrt(count))
-    width, height, gap = 2 * _CELL, _CELL, 4
+    width, height, gap = 2 * _CELL, _CELL, _GAP
     low = float(samples.min())
     span = max(float(samples.max()) - low, 1e-6)
     rows = math.ceil(count / columns)

@@ -40,7 +40,7 @@ class Sampler:
         conditions: texts or values to use when none are asked for.
         device: where the networks are.
         notes: what the user should know of where it was loaded from.
-        step: steps that had been done where it was loaded; None for a run in progress.
+        step: steps done when what it was loaded from was saved; None in a run.
     """
 
     def __init__(
