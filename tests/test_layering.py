@@ -144,9 +144,9 @@ def test_no_arrow_up_is_named_in_vain() -> None:
 @pytest.fixture(scope="module")
 def part_names() -> set[str]:
     """Give the short names of every first-party part, asked of the registry."""
-    ours = {_distribution(path) for path in PACKAGES}
-    entries = [e for e in discover().entries() if e.plugin.name in ours]
-    assert {entry.plugin.name for entry in entries} == ours, "install plugins/*"
+    ours, registry = {_distribution(path) for path in PACKAGES}, discover()
+    assert ours <= {plugin.name for plugin in registry.plugins}, "install plugins/*"
+    entries = [e for e in registry.entries() if e.plugin.name in ours]
     return {entry.part.name for entry in entries}
 
 
