@@ -13,3 +13,6 @@ def gankit_commands() -> Iterator[Command]:
     yield Command(
         "report", "gankit_report.cli.report:report", "Show a run in one HTML file."
     )
+    yield Command(
+        "compare", "gankit_report.cli.compare:compare", "Put runs beside each other."
+    )

@@ -24,13 +24,13 @@ def check_free(path: Path, *, force: bool) -> None:
         raise UsageError(f"there is no folder {str(path.parent)!r} to write into")
 
 
-def write_text(path: Path, text: str) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file.
 
     Raises:
         RunError: it cannot be written.
     """
     try:
-        path.write_text(text, "utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise RunError(f"cannot write {str(path)!r}: {error.strerror}") from error

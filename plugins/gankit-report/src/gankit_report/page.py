@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from importlib.metadata import version
 
 import tomli_w
 from attrs import frozen
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import gankit
 from gankit import Sampler
@@ -18,8 +15,8 @@ from gankit_report import drawn
 from gankit_report.content import Section
 from gankit_report.grouping import versions_of
 from gankit_report.record import Record
+from gankit_report.templating import write
 from gankit_report.told import facts, filmstrip, measured
-from gankit_report.words import number, said
 
 Tell = Callable[[str], None]
 
@@ -74,23 +71,6 @@ def render(record: Record, wishes: Wishes, tell: Tell = lambda text: None) -> st
         parts=versions_of(record.table),
         recipe=tomli_w.dumps(record.table),
         **sections,
-    )
-
-
-def write(template: str, **given: object) -> str:
-    """Fill a template of this package."""
-    environment = Environment(
-        loader=PackageLoader("gankit_report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"number": number, "said": said}
-    return environment.get_template(template).render(
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        by=f"gankit-report {version('gankit-report')}, gankit {gankit.__version__}",
-        **given,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,15 @@ from attrs import field, frozen
 from gankit.errors import RunError
 
 _BETTER = {"lower": "lower is better", "higher": "higher is better", "": ""}
+
+
+def _finite(value: Any) -> float:
+    """Take JSON's null for what is not finite."""
+    return math.nan if value is None else float(value)
+
+
+def _all_finite(values: Iterable[Any]) -> tuple[float, ...]:
+    return tuple(map(_finite, values))
 
 
 @frozen
@@ -36,9 +46,9 @@ class Score:
 
     name: str
     title: str
-    value: float
+    value: float = field(converter=_finite)
     spread: float | None = None
-    values: tuple[float, ...] = field(default=(), converter=tuple)
+    values: tuple[float, ...] = field(default=(), converter=_all_finite)
     error: float | None = None
     better: str = ""
     step: int | None = None
@@ -76,8 +86,6 @@ def read_scores(path: Path) -> tuple[Score, ...]:
     try:
         told = json.loads(path.read_text("utf-8"))["scores"]
         scores = [Score(**{k: v for k, v in s.items() if k in known}) for s in told]
-        for score in scores:
-            float(score.value), [float(value) for value in score.values]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{str(path)!r} is not what `gankit evaluate` writes: {error}; move it "

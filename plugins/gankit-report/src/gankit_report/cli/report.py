@@ -50,7 +50,7 @@ def report(
     gankit report runs/cgan-1
     gankit report runs/cgan-1 dataset.root=/data -o cgan.html
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
-    from gankit_report.files import check_free, write_text
+    from gankit_report.files import check_free, write_bytes
     from gankit_report.page import Wishes, render
     from gankit_report.record import read_record
     from gankit_report.words import size
@@ -68,8 +68,9 @@ def report(
         disable=tuple(context.disable),
     )
     page = render(record, wishes, lambda text: click.echo(text, err=True))
-    write_text(path, page)
-    count = len(page.encode())
+    content = page.encode()
+    write_bytes(path, content)
+    count = len(content)
     if as_json:
         click.echo(json.dumps({"file": str(path), "bytes": count}))
     else:
