@@ -21,8 +21,8 @@ from gankit.game.schedules import Exponential
 from gankit.game.settings import PLAYERS, Optimizer
 from gankit.game.unseen import Unseen
 from gankit.randomness import Draws, HeldDraws, generator
-from gankit.runs.choices import given_up
 from gankit.runs.run import Run
+from gankit.runs.troubles import troubles
 from gankit_losses.gradient_penalty import GradientPenalty
 from gankit_losses.matching_aware import MatchingAware
 from gankit_losses.r1 import R1
@@ -216,7 +216,7 @@ def test_players_that_change_again_and_again_are_not_recorded() -> None:
             run.game.play(step)
     assert captured.failure == "a hook changes the players again and again"
     assert recorder.recorded == 0
-    assert list(given_up(quick.game)) == [
+    assert list(troubles(quick.game)) == [
         ("not captured", f"{captured.failure}; nothing is recorded any more")
     ]
     _assert_same(quick, plain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -11,7 +11,6 @@ from gankit.compute.memory import suits_channels_last
 from gankit.errors import UsageError
 from gankit.game.assembly import Assembly
 from gankit.game.captured import why_not_captured
-from gankit.game.game import Game
 from gankit.game.optimizers import fastest
 from gankit.game.settings import PLAYERS
 from gankit.game.unseen import why_the_guard_waits
@@ -102,15 +101,6 @@ def _slowly(device: torch.device, precision: str) -> str:
         f", but {lacks}: its steps take longer than in fp32, without AVX-512 many "
         "times as long; set train.precision=fp32"
     )
-
-
-def given_up(game: Game) -> Iterator[tuple[str, str]]:
-    """Say what of these choices could not be kept: what it is, and why."""
-    if game.compiling.failure:
-        yield "not compiled", f"{game.compiling.failure}; the networks run uncompiled"
-    unseen = game.guard.unseen
-    if unseen is not None and unseen.captured and unseen.captured.failure:
-        yield "not captured", f"{unseen.captured.failure}; nothing is recorded any more"
 
 
 def _compiled(assembly: Assembly, compiled: Sequence[str]) -> str:

@@ -17,20 +17,15 @@ from gankit.data.items import Data
 from gankit.errors import DivergedError, UsageError
 from gankit.game.assembly import Assembly
 from gankit.game.game import Game
-from gankit.game.guard import PATIENCE
 from gankit.game.update import Update
 from gankit.plugins.hooks import Hooks
 from gankit.runs import checkpoint
-from gankit.runs.choices import given_up
 from gankit.runs.report import Report, RunWarning
 from gankit.runs.restoring import SAVED, disagreement, last_good, restore
 from gankit.runs.sampling import Sampler
 from gankit.runs.states import check_states
+from gankit.runs.troubles import ADVICE, troubles
 from gankit.runs.writing import Writer
-
-_ADVICE = (
-    "a lower optimizer.lr, optimizer.clip=1.0 or train.precision=fp32 usually helps"
-)
 
 _EACH = "gankit_after_update"  # a hook that looks at each
 _UNSEEN = 50  # steps that nobody waits for, at most
@@ -150,7 +145,7 @@ class Run:
         if apart := disagreement(self.game.networks(), self.processes):
             raise DivergedError(apart)
         if problem := self.game.guard.weights():
-            raise DivergedError(f"{problem}; {_ADVICE}")
+            raise DivergedError(f"{problem}; {ADVICE}")
         if self.folder is not None:
             self.write(then)
 
@@ -267,17 +262,10 @@ class Run:
         every = (train.log_every, train.sample_every, train.checkpoint_every, _UNSEEN)
         if self.stopping or any(map(self.due, every)):
             guard.look()
-        if guard.trouble:
-            self.warn(
-                "not finite",
-                f"{guard.trouble} in step {guard.at:,}; the update was left out, and "
-                f"after {PATIENCE} in a row the run goes back to its last good "
-                f"checkpoint; {_ADVICE}",
-            )
-        for kind, why in given_up(self.game):
-            self.warn(kind, why)
+        for kind, text in troubles(self.game):
+            self.warn(kind, text)
         if guard.failed:
-            raise DivergedError(f"{guard.trouble}; {_ADVICE}")
+            raise DivergedError(f"{guard.trouble}; {ADVICE}")
         self.report = Report(self.step, measurements)
         self.hooks.call("gankit_after_step", run=self, report=self.report)
         return self.report

@@ -67,9 +67,7 @@ def placed(kind: Kind, x: float, y: float, radius: float = 0.2) -> Thing:
 ABOVE, BELOW = placed(RED, 0.5, 0.25), placed(BLUE, 0.5, 0.75)
 
 
-@pytest.mark.parametrize(
-    ("scenes", "size"), [("one", 32), ("two", 32), ("mixed", 64)]
-)
+@pytest.mark.parametrize(("scenes", "size"), [("one", 32), ("two", 32), ("mixed", 64)])
 def test_scenes_are_as_their_own_captions_say(scenes, size):
     """Of all colours and shapes at least 99.5 %, in every aspect."""
     data = DrawnShapes(scenes=scenes, size=size, captions=8).splits["test"]()

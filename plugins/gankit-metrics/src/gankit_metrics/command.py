@@ -89,6 +89,7 @@ def evaluate(
     for note in sampler.notes:
         click.echo(f"note: {note}", err=True)
     records = measure(recipe, sampler, metrics, count=count, seeds=seeds, split=split)
+    import gankit
     from gankit_metrics import scores
 
     scores.write(folder, records)
@@ -114,6 +115,7 @@ def measure(
     Raises:
         UsageError: a metric cannot be measured of this run.
     """
+    import gankit
     from gankit_metrics import scores
     from gankit_metrics.evaluation import Evaluation
     from gankit_metrics.reference import Reference
@@ -122,7 +124,7 @@ def measure(
     found: dict[str, list[Any]] = {}
     with shown() as progress:
         reference = Reference(
-            recipe.dataset.build(), device=sampler.device, progress=progress
+            gankit.assemble_dataset(recipe), device=sampler.device, progress=progress
         )
         for seed in range(seeds):
             evaluation = Evaluation(

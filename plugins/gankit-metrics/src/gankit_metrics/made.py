@@ -26,6 +26,11 @@ class Made:
         """What was asked for."""
         return self.some.annotations
 
+    @property
+    def broken(self) -> Mapping[int, str]:
+        """Nothing is."""
+        return {}
+
     def __len__(self) -> int:
         return len(self.some)
 

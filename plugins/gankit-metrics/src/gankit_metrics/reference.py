@@ -15,8 +15,9 @@ from gankit.errors import DataError, listed, nearest
 from gankit_metrics.features import Features, Progress
 from gankit_metrics.features.classifier import Classifier
 from gankit_metrics.features.efficientnet import EfficientNetLite0
+from gankit_metrics.features.embedding import real_features
 from gankit_metrics.features.pixels import Pixels
-from gankit_metrics.some import GENERATED, Some, kept
+from gankit_metrics.some import Some, kept
 from gankit_metrics.team import Alone, Team
 
 F = TypeVar("F", bound=Features)
@@ -177,10 +178,27 @@ class Reference:
         key = identity(features), some.name, len(some)
         if key in self._embedded:
             return self._embedded[key]
-        vectors = self.in_chunks(some, features, f"embedding {some.name} samples")
-        if some.name != GENERATED:  # which are others for another seed
-            self._embedded[key] = vectors
-        return vectors
+        if some.name not in self.splits:  # generated ones are others for another seed
+            return self.in_chunks(some, features, f"embedding {some.name} samples")
+        self._embedded[key] = self._of_split(some, features)
+        return self._embedded[key]
+
+    def _of_split(self, some: Some, features: Features) -> Tensor:
+        """Embed samples of a split, or read the same features from the cache."""
+        text = f"embedding {some.name} samples"
+        if self.team.size > 1 or isinstance(features, Pixels):
+            return self.in_chunks(some, features, text)
+        starts = range(0, len(some), _CHUNK)
+        return real_features(
+            features,
+            lambda: (some.floats(slice(s, s + _CHUNK)) for s in starts),
+            len(some),
+            data=self.data(some.name).fingerprint(),
+            split=some.name,
+            seed=0,
+            device=self.device,
+            progress=lambda done, total, _: self.progress(done, total, text),
+        )
 
     def in_chunks(
         self, some: Some, look: Callable[[Tensor], Tensor], text: str

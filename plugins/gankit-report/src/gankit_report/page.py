@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import tomli_w
+import torch
 from attrs import frozen
 
 import gankit
@@ -106,7 +107,10 @@ def _data(record: Record, wishes: Wishes, tell: Tell) -> tuple[ReadData | None, 
             plugins=wishes.plugins,
             disable=wishes.disable,
         )
-        return gankit.read_data(recipe), ""
+        dataset = gankit.assemble_dataset(recipe)
+        device = torch.device("cpu")
+        data = gankit.read_data(dataset, device=device, output_range=(0.0, 1.0))
+        return data, ""
     except GankitError as error:
         return None, f"The data cannot be read here: {error}"
 

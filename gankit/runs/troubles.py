@@ -1,0 +1,29 @@
+"""What goes wrong in a game and is to be told of: values, and choices not kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gankit.game.game import Game
+from gankit.game.guard import PATIENCE
+
+ADVICE = (
+    "a lower optimizer.lr, optimizer.clip=1.0 or train.precision=fp32 usually helps"
+)
+
+
+def troubles(game: Game) -> Iterator[tuple[str, str]]:
+    """Say what is wrong now: the kind of it, and all that is to be said."""
+    guard = game.guard
+    if guard.trouble:
+        yield (
+            "not finite",
+            f"{guard.trouble} in step {guard.at:,}; the update was left out, and after "
+            f"{PATIENCE} in a row the run goes back to its last good checkpoint; "
+            f"{ADVICE}",
+        )
+    if game.compiling.failure:
+        yield "not compiled", f"{game.compiling.failure}; the networks run uncompiled"
+    unseen = guard.unseen
+    if unseen is not None and unseen.captured and unseen.captured.failure:
+        yield "not captured", f"{unseen.captured.failure}; nothing is recorded any more"
