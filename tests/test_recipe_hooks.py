@@ -125,16 +125,16 @@ class Fails:
 
 @hookimpl(tryfirst=True)
 def gankit_after_step(run):
-    for i, metric in enumerate(run.assembly.others["metrics"]):
-        if isinstance(metric, Spread):
-            run.measure(f"spread.{{i}}", metric.of(run))
+    for i, gauge in enumerate(run.assembly.others["gauges"]):
+        if isinstance(gauge, Spread):
+            run.measure(f"spread.{{i}}", gauge.of(run))
 
 
 {
     yields(
-        "Kind('metric', 'a number of samples', block='metrics')",
-        "Part('metric', 'spread', Spread)",
-        "Part('metric', 'told', Told)",
+        "Kind('gauge', 'a number of samples', block='gauges')",
+        "Part('gauge', 'spread', Spread)",
+        "Part('gauge', 'told', Told)",
         "Part('hook', 'patience', Patience)",
         "Part('hook', 'told', Told)",
         "Part('hook', 'restless', Patience)",
@@ -157,7 +157,7 @@ def _table(**blocks: Any) -> dict[str, Any]:
 
 WATCHED = _table(
     augmentations=[{"use": "adaptive"}],
-    metrics=[{"use": "spread"}, {"use": "spread", "k": 3}],
+    gauges=[{"use": "spread"}, {"use": "spread", "k": 3}],
     hooks=[{"use": "patience", "metric": "spread.1", "patience": 99}],
 )
 
@@ -171,7 +171,7 @@ def _seen() -> list[str]:
     return list(sys.modules["watch_parts"].SEEN)
 
 
-def test_hooks_metrics_and_a_watching_part_go_on_to_the_bit(
+def test_hooks_gauges_and_a_watching_part_go_on_to_the_bit(
     plugin: str, tmp_path: Path
 ) -> None:
     """What each of them remembers is saved once, and comes back exactly."""
@@ -188,7 +188,7 @@ def test_hooks_metrics_and_a_watching_part_go_on_to_the_bit(
 
 
 def test_a_state_is_saved_once_where_it_belongs(plugin: str, tmp_path: Path) -> None:
-    """An augmentation's with the game, that of hooks and metrics with the hooks."""
+    """An augmentation's with the game, that of hooks and gauges with the hooks."""
     from gankit.runs import checkpoint
 
     assert _trained(WATCHED, plugin, tmp_path / "run", "train.steps=2") == 0
@@ -196,8 +196,8 @@ def test_a_state_is_saved_once_where_it_belongs(plugin: str, tmp_path: Path) -> 
     state = found.state()
     assert state["game"]["augmentations.0"]["strength"] > 0
     assert "augmentations.0" not in state["hooks"]
-    assert {"hooks.0", "metrics.0", "metrics.1"} <= state["hooks"].keys()
-    assert state["hooks"]["metrics.1"]["count"] == 2
+    assert {"hooks.0", "gauges.0", "gauges.1"} <= state["hooks"].keys()
+    assert state["hooks"]["gauges.1"]["count"] == 2
 
 
 def test_a_hook_that_waits_waits_on_where_a_run_goes_on(
@@ -221,27 +221,27 @@ def test_parts_of_the_game_come_first_then_other_kinds_then_hooks(
     """Each list in its order, two that are equal both, and only during their run."""
     table = _table(
         hooks=[{"use": "told", "words": w} for w in ("first", "second", "second")],
-        metrics=[{"use": "told", "words": "metric"}],
+        gauges=[{"use": "told", "words": "gauge"}],
         augmentations=[{"use": "adaptive"}],
     )
     assert _trained(table, plugin, tmp_path / "run", "train.steps=1") == 0
-    order = ["augmentation", "metric", "first", "second", "second"]
+    order = ["augmentation", "gauge", "first", "second", "second"]
     assert _seen() == order
     made = gankit.assemble(gankit.read_recipe(table, plugins=[plugin]))
     registry_hooks = gankit.train(made, out=tmp_path / "again", plugins=[plugin]).hooks
     assert not {name for name in registry_hooks.names() if "recipe" in name}
 
 
-def test_a_metric_is_found_by_the_hooks_of_its_plugin(
+def test_a_gauge_is_found_by_the_hooks_of_its_plugin(
     plugin: str, tmp_path: Path
 ) -> None:
     """Measured into the line of its step, by the options that the recipe says."""
-    table = _table(metrics=[{"use": "spread"}, {"use": "spread"}])
-    more = ["metrics.1.k=2", "train.steps=1"]
+    table = _table(gauges=[{"use": "spread"}, {"use": "spread"}])
+    more = ["gauges.1.k=2", "train.steps=1"]
     assert _trained(table, plugin, tmp_path / "run", *more) == 0
     (line,) = metrics(tmp_path / "run")
     recipe = tomllib.loads((tmp_path / "run/recipe.toml").read_text("utf-8"))
-    assert [metric["k"] for metric in recipe["metrics"]] == [4, 2]
+    assert [gauge["k"] for gauge in recipe["gauges"]] == [4, 2]
     drawn = gankit.load(tmp_path / "run")
     for i, k in enumerate((4, 2)):
         assert line[f"spread.{i}"] == float(drawn.sample(k, seed=1).samples.std())
@@ -249,18 +249,18 @@ def test_a_metric_is_found_by_the_hooks_of_its_plugin(
 
 def test_a_block_of_a_plugin_s_kind_is_a_block_like_any(plugin: str) -> None:
     """Written back with long names and read again; with provenance, in the schema."""
-    table = _table(metrics=[{"use": "spread", "k": 2}], hooks=[{"use": "told"}])
+    table = _table(gauges=[{"use": "spread", "k": 2}], hooks=[{"use": "told"}])
     recipe = gankit.read_recipe(table, plugins=[plugin])
     written = recipe.as_table()
-    assert written["metrics"] == [{"use": "watch_parts/spread", "k": 2}]
+    assert written["gauges"] == [{"use": "watch_parts/spread", "k": 2}]
     assert written["hooks"] == [{"use": "watch_parts/told", "words": "told"}]
-    assert written["provenance"]["parts"]["metrics.0"] == f"watch_parts/spread {plugin}"
+    assert written["provenance"]["parts"]["gauges.0"] == f"watch_parts/spread {plugin}"
     again = gankit.read_recipe(tomllib.loads(tomli_w.dumps(written)))
     assert again == recipe
     schema = Draft202012Validator(recipe_schema(discover([plugin])))
     schema.validate(written)
     for wrong in ({"use": "spread", "k": 0}, {"use": "told"}):
-        assert schema.is_valid({**written, "metrics": [wrong]}) == (
+        assert schema.is_valid({**written, "gauges": [wrong]}) == (
             wrong["use"] != "spread"
         )
     assert not schema.is_valid({**written, "hooks": [{"use": "spread"}]})
@@ -270,32 +270,32 @@ def test_a_block_may_come_with_a_plugin_that_only_the_recipe_names(
     plugin: str, tmp_path: Path
 ) -> None:
     """Its overrides too, by path, by table, and whole."""
-    table = _table(plugins=["watch_parts.py"], metrics=[{"use": "spread"}])
+    table = _table(plugins=["watch_parts.py"], gauges=[{"use": "spread"}])
     path = write(tmp_path, table)
-    assert gankit.read_recipe(path, ["metrics.0.k=3"]).others["metrics"][0].options == {
+    assert gankit.read_recipe(path, ["gauges.0.k=3"]).others["gauges"][0].options == {
         "k": 3
     }
-    assert gankit.read_recipe(path, {"metrics": []}).others == {"metrics": ()}
-    long = gankit.read_recipe(path, ["metrics.0.use=watch_parts/spread", "hooks=[]"])
+    assert gankit.read_recipe(path, {"gauges": []}).others == {"gauges": ()}
+    long = gankit.read_recipe(path, ["gauges.0.use=watch_parts/spread", "hooks=[]"])
     assert long.uses == gankit.read_recipe(path).uses
 
 
 def test_without_its_plugin_a_block_is_none() -> None:
     """Refused with what would mend it."""
     with pytest.raises(
-        RecipeError, match=r"metrics: no such block; .*; if it is of a plugin's"
+        RecipeError, match=r"gauges: no such block; .*; if it is of a plugin's"
     ):
-        gankit.read_recipe(_table(metrics=[{"use": "spread"}]))
-    with pytest.raises(RecipeError, match="a recipe has no block 'metrics'"):
-        gankit.read_recipe(LABELLED, ["metrics.0.k=3"])
+        gankit.read_recipe(_table(gauges=[{"use": "spread"}]))
+    with pytest.raises(RecipeError, match="a recipe has no block 'gauges'"):
+        gankit.read_recipe(LABELLED, ["gauges.0.k=3"])
 
 
 WRONG = {
     "no list": ({"hooks": {"use": "told"}}, "hooks: is not a list of tables"),
     "no part": ({"hooks": [{}]}, "hooks.0: names no part; set hooks.0.use"),
     "another kind": (
-        {"metrics": [{"use": "patience"}]},
-        "metrics.0.use: no metric named 'patience'; it is the name of a hook",
+        {"gauges": [{"use": "patience"}]},
+        "gauges.0.use: no gauge named 'patience'; it is the name of a hook",
     ),
     "an option": (
         {"hooks": [{"use": "patience", "metric": "AUC", "patience": 0}]},
@@ -489,7 +489,7 @@ class _Counts:
 def test_an_assembly_of_objects_has_hooks_too(tmp_path: Path) -> None:
     """Called once each even if given twice; a property of a part is left alone."""
     hook, other = _Counts(), _Counts()
-    assembly = make_assembly(hooks=[hook, hook], others={"metrics": [other]})
+    assembly = make_assembly(hooks=[hook, hook], others={"gauges": [other]})
     gankit.train(assembly, out=tmp_path / "run", disable=["*"])
     assert (hook.steps, other.steps) == (4, 4)
 
@@ -564,10 +564,10 @@ def test_a_block_that_cannot_be_is_a_failure_of_its_plugin(
 def test_of_two_plugins_with_one_block_the_second_fails(site: Site) -> None:
     """Their order is that of their names."""
     for name in ("a-gan", "b-gan"):
-        code = yields(f"Kind('{name}', 'x', block='metrics')")
+        code = yields(f"Kind('{name}', 'x', block='gauges')")
         site.install(name, code)
     found = discover()
-    assert found.blocks["metrics"] == "a-gan"
+    assert found.blocks["gauges"] == "a-gan"
     assert "exists already" in found.failures[0].reason
 
 
@@ -602,15 +602,15 @@ def test_hooks_are_listed_and_shown_like_all_parts(
     assert "patience  3         a whole number at least 1" in capsys.readouterr().out
 
 
-def test_the_documented_hook_and_metric_do_what_is_said(
+def test_the_documented_hook_and_gauge_do_what_is_said(
     plugin_file: WriteFile, tmp_path: Path
 ) -> None:
     """Measured every hundred steps and last; stopped by what does not fall."""
     pages = (DOCS / "hooks.md", DOCS / "parts.md")
     code = {block.file: block.text for page in pages for block in blocks(page)}
-    files = [plugin_file(n, code[n]) for n in ("my_hooks.py", "my_metrics.py")]
+    files = [plugin_file(n, code[n]) for n in ("my_hooks.py", "my_gauges.py")]
     hook = {"use": "patience", "metric": "AUC", "every": 1, "looks": 1}
-    table = _table(hooks=[hook], metrics=[{"use": "spread", "k": 8}])
+    table = _table(hooks=[hook], gauges=[{"use": "spread", "k": 8}])
     run_ = gankit.train(table, out=tmp_path / "run", plugins=files)
     values = [line["AUC"] for line in metrics(tmp_path / "run")]
     fell = [late < early for early, late in pairwise(values)]
