@@ -70,7 +70,8 @@ def typed(block: Block) -> Iterator[Typed]:
 def parsed(command: str) -> tuple[str, dict[str, Any], list[str]]:
     """Let click parse a command line: name, parameters, plugin files."""
     words = shlex.split(command)[1:]
-    targets = {known.name: known.target for known in COMMANDS}
+    every = (*COMMANDS, *discover().commands)
+    targets = {known.name: known.target for known in every}
     at = next(i for i, word in enumerate(words) if word in targets)
     outer = cli.make_context("gankit", words[: at + 1], obj=Context())
     inner = resolve(targets[words[at]])
@@ -172,7 +173,7 @@ def test_commands_in_the_text_are_understood(page: Path) -> None:
         words = shlex.split(" ".join(command.split()))
         if words[0] != "gankit" or words[1:2] == ["--help"]:
             continue
-        known = {c.name for c in COMMANDS}
+        known = {c.name for c in (*COMMANDS, *discover().commands)}
         assert any(word in known for word in words), command
         if command in shown:
             parsed(command)
@@ -229,6 +230,22 @@ def test_every_hook_and_command_is_printed() -> None:
     hooks = {name for name in vars(hookspecs) if name.startswith("gankit_")}
     assert _asked("hooks.md", "gankit-hook") == hooks
     assert _asked("cli.md", "gankit-cli") == {command.name for command in COMMANDS}
+
+
+def test_every_command_of_a_plugin_of_ours_is_printed() -> None:
+    """On the page that tells of it."""
+    ours = {path.name.replace("-", "_") for path in (DOCS.parent / "plugins").iterdir()}
+    named = {
+        command.name
+        for command in discover().commands
+        if command.target.partition(".")[0] in ours
+    }
+    assert named == {
+        name
+        for page in PAGES
+        if page.name != "cli.md"
+        for name in _asked(str(page.relative_to(DOCS)), "gankit-cli")
+    }
 
 
 def test_every_hook_comes_with_advice() -> None:

@@ -174,7 +174,8 @@ class CommandLine(_GankitDirective):
         """Make a literal block."""
         context = click.Context(cli, info_name="gankit", **cli.context_settings)
         if asked:
-            found = [c.target for c in COMMANDS if c.name == asked]
+            every = (*COMMANDS, *_registry().commands)
+            found = [c.target for c in every if c.name == asked]
             if not found:
                 raise GankitError(f"there is no command {asked!r}")
             context = click.Context(resolve(found[0]), context, asked)
