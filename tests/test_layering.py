@@ -31,6 +31,8 @@ SOURCES = sorted(path for p in PACKAGES for path in p.parent.rglob("src/**/*.py"
 EXEMPT = {
     ("string", "label"): "what a conditioner reads: a label, or captions",
     ("identifier", "label"): "the class index of an Item, and what --label asks for",
+    ("identifier", "pixels"): "what pictures are made of, where grids are drawn",
+    ("identifier", "probe"): "how run health looks at a generator",
     ("identifier", "shapes"): "Shapes, the sizes that a network must fit",
     ("string", "quickstart"): "what `gankit train` without a recipe promises to train",
 }
