@@ -126,7 +126,7 @@ def test_noise_is_the_papers() -> None:
 
 
 def test_the_quickstart_can_be_asked_for_what_it_never_saw() -> None:
-    """24 of 216 classes, 12 things beside 9 of other colours in two ways, are apart."""
+    """Apart are 24 of 216: 12 things beside 9 of another colour, in two ways."""
     data = _read("quickstart").dataset.build()
     assert len(data.facts.annotations["label"].names) == 12 * 9 * 2 == 216
     unseen = data.splits["unseen"]()
