@@ -124,6 +124,8 @@ def test_what_cannot_be_compared_is_refused():
         frechet_distance(draw(5, 3)[:, None], draw(5, 3))
     with pytest.raises(ValueError, match=r"fake holds NaN or infinite.*mend"):
         frechet_distance(draw(5, 3), draw(5, 3) / 0)
+    with pytest.raises(ValueError, match=r"real holds torch.bool.*real numbers"):
+        frechet_distance(draw(5, 3) > 0, draw(5, 3))
     with pytest.raises(ValueError, match=r"mean \(2,\).*\(3, 3\)"):
         Moments(torch.zeros(2), torch.eye(3))
     plain, skew = torch.eye(2), torch.tensor([[1.0, 1], [0, 1]])

@@ -107,6 +107,19 @@ def test_a_tie_between_the_kinds_is_half_a_hit():
     assert (found.accuracy_real, found.accuracy_fake) == (0.75, 0.5)
 
 
+def test_a_tie_is_one_though_it_is_rounded():
+    """In 40 groups far apart, real c and c + v, generated c − v and c − 3v.
+
+    c is as far from c + v as from c − v; c + v and c − 3v are nearest to their own, and
+    c − v is nearest to c.
+    """
+    places, change = 100 * normal(40, 64).round(), normal(40, 64, seed=1).round()
+    real = torch.cat([places, places + change])
+    fake = torch.cat([places - change, places - 3 * change])
+    found = nearest_neighbour_accuracy(real, fake)
+    assert (found.accuracy_real, found.accuracy_fake) == (0.75, 0.5)
+
+
 def test_nearest_neighbours_are_those_of_differences():
     """All distances in numpy, with each vector's own left out."""
     real, fake = normal(60, 5), 0.7 * normal(60, 5, seed=1)

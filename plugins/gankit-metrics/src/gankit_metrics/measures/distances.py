@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import torch
 from attrs import frozen
 from torch import Tensor
+from torch.nn.functional import threshold
 
 # numbers in a block of pairs: 64 MiB in float64, and a few times that with what is
 # computed from it
@@ -60,7 +61,7 @@ class Space:
                 self.norms[second], x[rows], y.T, alpha=-2
             )  # (rows, M)
             squares += self.norms[first][rows, None]
-            squares.masked_fill_(squares < tie, 0)
+            threshold(squares, tie, 0, inplace=True)
             if first == second:
                 squares[:, rows].fill_diagonal_(torch.inf)
             yield rows, squares
@@ -71,20 +72,22 @@ class Space:
         Returns:
             its squared distance (N,) and its index (N,).
         """
-        found = [squares.min(1) for _, squares in self.blocks(first, second)]
-        squares = torch.cat([least.values for least in found])
-        return squares, torch.cat([least.indices for least in found])
+        least = torch.empty_like(self.norms[first])
+        index = torch.empty_like(least, dtype=torch.int64)
+        for rows, squares in self.blocks(first, second):
+            least[rows], index[rows] = squares.min(1)
+        return least, index
 
     def radii(self, which: int, k: int) -> Tensor:
         """Return (N, k) squared distances of a set's vectors to their k nearest others.
 
         They ascend.
         """
-        found = [
-            squares.topk(k, dim=1, largest=False).values
-            for _, squares in self.blocks(which, which)
-        ]
-        return torch.cat(found)
+        norms = self.norms[which]
+        found = norms.new_empty((len(norms), k))
+        for rows, squares in self.blocks(which, which):
+            found[rows] = squares.topk(k, dim=1, largest=False).values
+        return found
 
 
 def squared_norms(vectors: Tensor) -> Tensor:
