@@ -11,6 +11,7 @@ _SUMMARIES = {
     "cgan": "Digits by their label (Mirza & Osindero 2014)",
     "dcgan": "Convolutional, digits by their label (Radford et al. 2015)",
     "text-to-image": "Pictures from captions of yours (Reed et al. 2016)",
+    "gaussians": "Eight Gaussians on a ring, whose modes are counted",
     "quickstart": "Drawn scenes from their captions, minutes on a CPU",
 }
 
