@@ -112,6 +112,14 @@ def test_a_grid_is_every_combination_with_every_seed() -> None:
     assert found[0].folder == Path("out/a.use=p+b.c=1-2+seed=5")
 
 
+def test_two_cells_have_two_folders() -> None:
+    """What would share one is refused before anything is trained."""
+    grid = parse_grid(["k=[1, 2],1-2"])
+    plan = Plan(recipe="x", overrides=(), grid=grid, seeds=1, out=Path("out"))
+    with pytest.raises(UsageError, match=r"two .* have the folder 'k=1-2\+seed=0'"):
+        cells(plan)
+
+
 def test_commas_within_brackets_and_quotes_divide_nothing() -> None:
     """As lists and texts of TOML have them."""
     (grid,) = parse_grid(['k=[1, [2]], "a,b" ,{x=1, y=2},c'])

@@ -189,6 +189,21 @@ def test_data_that_is_not_read_is_told_of(plain: Path, tmp_path: Path) -> None:
     assert len(page.pictures("samples")) == 48
 
 
+def test_a_part_that_raises_costs_its_section(
+    captioned: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parts are strangers'; the rest of the page is made."""
+
+    def raising(*_: object, **__: object) -> None:
+        raise TypeError("no walks\nhere")
+
+    monkeypatch.setattr(gankit.Sampler, "interpolate", raising)
+    page = _page(captioned)
+    assert "It cannot be drawn: no walks here" in page.said["noises"]
+    assert len(page.pictures("samples")) == 12
+    assert len(page.pictures("conditions")) >= 2 * 8
+
+
 def test_a_run_without_a_checkpoint_has_a_page(plain: Path, tmp_path: Path) -> None:
     """Its grids are shown whole, and the rest says why it is not there."""
     folder = tmp_path / "young"

@@ -110,7 +110,11 @@ def _split(text: str) -> Iterator[str]:
 
 
 def cells(plan: Plan) -> list[Cell]:
-    """List the runs of a grid, seeds last."""
+    """List the runs of a grid, seeds last.
+
+    Raises:
+        UsageError: two of them would have one folder.
+    """
     first = 0
     for text in plan.overrides:
         key, _, value = text.partition("=")
@@ -123,13 +127,18 @@ def cells(plan: Plan) -> list[Cell]:
         for seed in range(first, first + plan.seeds):
             name = _name([*changes, f"seed={seed}"])
             found.append(Cell(plan.out / name, changes, seed))
+    folders = [cell.folder for cell in found]
+    for i, folder in enumerate(folders):
+        if folder in folders[:i]:
+            raise UsageError(
+                f"two combinations would have the folder {folder.name!r}; "
+                "give one of these values in a grid of its own, with another --out"
+            )
     return found
 
 
 def _name(changes: Sequence[str]) -> str:
     """Name a folder by what a cell changes, in letters that any shell takes.
-
-    Where two cells would have one name, the second is refused as another run.
 
     >>> _name(["generator.hidden=[64, 64]", "seed=0"])
     'generator.hidden=64-64+seed=0'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import tomli_w
 import torch
@@ -17,7 +18,7 @@ from gankit_report.content import Section
 from gankit_report.grouping import versions_of
 from gankit_report.record import Record
 from gankit_report.templating import write
-from gankit_report.told import facts, filmstrip, measured
+from gankit_report.told import TRAINING, facts, filmstrip, measured
 
 Tell = Callable[[str], None]
 
@@ -128,22 +129,36 @@ def _drawn(record: Record, wishes: Wishes, tell: Tell) -> dict[str, Section]:
         }
     data, unread = _data(record, wishes, tell)
     tell("drawing samples")
-    count, seed = int(record.train["samples"]), int(record.train["seed"])
-    return {
-        "training": filmstrip(record, sampler.sample(count, seed=seed)),
-        "samples": drawn.current(sampler, data, wishes.seed),
-        "noises": drawn.noise_walks(sampler, wishes.seed),
-        "conditions": drawn.condition_walks(sampler, wishes.seed),
-        "neighbours": Section("neighbours", drawn.NEIGHBOURS, (unread,))
-        if data is None
-        else drawn.neighbours(
+    seed = wishes.seed
+    own = {"n": int(record.train["samples"]), "seed": int(record.train["seed"])}
+    made: dict[str, tuple[str, Callable[[], Section]]] = {
+        "training": (TRAINING, lambda: filmstrip(record, sampler.sample(**own))),
+        "samples": (drawn.SAMPLES, partial(drawn.current, sampler, data, seed)),
+        "noises": (drawn.NOISES, partial(drawn.noise_walks, sampler, seed)),
+        "conditions": (drawn.CONDITIONS, partial(drawn.condition_walks, sampler, seed)),
+    }
+    if data is not None:
+        nearest = partial(
+            drawn.neighbours,
             sampler,
             data,
             searched=wishes.items,
-            seed=wishes.seed,
+            seed=seed,
             progress=_tenths(tell),
-        ),
-    }
+        )
+        made["neighbours"] = (drawn.NEIGHBOURS, nearest)
+    without = Section("neighbours", drawn.NEIGHBOURS, (unread,))
+    sections = {name: _tried(name, *how) for name, how in made.items()}
+    return {"neighbours": without, **sections}
+
+
+def _tried(anchor: str, title: str, make: Callable[[], Section]) -> Section:
+    """Make a section, or say why that cannot be."""
+    try:
+        return make()
+    except Exception as error:  # parts and data are strangers', who may raise anything
+        text = " ".join(str(error).split())
+        return Section(anchor, title, (f"It cannot be drawn: {text}",))
 
 
 def _tenths(tell: Tell) -> Callable[[int, int], None]:

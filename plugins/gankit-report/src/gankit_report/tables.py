@@ -28,7 +28,6 @@ class Row:
     group: Group
     options: tuple[str, ...]
     cells: tuple[str, ...]  # one for each column
-    seeds: tuple[str, ...]
 
 
 def heads(comparison: Comparison) -> list[str]:
@@ -52,7 +51,6 @@ def rows(comparison: Comparison) -> list[Row]:
                 said(group.spread(column), len(group.runs))
                 for column in comparison.columns
             ),
-            seeds=tuple(str(run.seed) for run in group.runs),
         )
         for place, group in enumerate(comparison.groups, 1)
     ]

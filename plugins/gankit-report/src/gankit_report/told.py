@@ -12,6 +12,8 @@ from gankit_report.grouping import grouped, short
 from gankit_report.record import Record
 from gankit_report.words import duration, number
 
+TRAINING = "Training"
+
 _FILM = 8  # steps of a filmstrip
 _CELLS = 6  # that are followed
 
@@ -23,7 +25,7 @@ def filmstrip(record: Record, fixed: Samples | None) -> Section:
         record: of the run, with its grids.
         fixed: samples laid out as those grids are; None where nothing can be loaded.
     """
-    title, anchor = "Training", "training"
+    title, anchor = TRAINING, "training"
     steps = spread_steps(tuple(record.grids), _FILM)
     if not steps:
         said = "No grid of samples has been drawn yet; the first is due at step "
