@@ -88,7 +88,15 @@ def evaluate(
     )
     for note in sampler.notes:
         click.echo(f"note: {note}", err=True)
-    records = measure(recipe, sampler, metrics, count=count, seeds=seeds, split=split)
+    records = measure(
+        recipe,
+        sampler,
+        metrics,
+        checkpoint=checkpoint,
+        count=count,
+        seeds=seeds,
+        split=split,
+    )
     import gankit
     from gankit_metrics import scores
 
@@ -106,6 +114,7 @@ def measure(
     sampler: Sampler,
     metrics: dict[str, Any],
     *,
+    checkpoint: str,
     count: int,
     seeds: int,
     split: str,
@@ -121,7 +130,7 @@ def measure(
     from gankit_metrics.reference import Reference
     from gankit_metrics.waiting import shown
 
-    found: dict[str, list[Any]] = {}
+    found: dict[tuple[str, str], list[Any]] = {}  # by metric and title
     with shown() as progress:
         reference = Reference(
             gankit.assemble_dataset(recipe), device=sampler.device, progress=progress
@@ -137,17 +146,19 @@ def measure(
             )
             for name, metric in metrics.items():
                 for score in scored(name, metric, evaluation):
-                    found.setdefault(score.title, []).append(score)
+                    found.setdefault((name, score.title), []).append(score)
         provenance = _provenance(recipe, evaluation)
     return [
         scores.over_seeds(
+            name,
             each,
             step=sampler.step or 0,
+            checkpoint=checkpoint,
             samples=count,
             split=evaluation.split,
             provenance=provenance,
         )
-        for each in found.values()
+        for (name, _), each in found.items()
     ]
 
 

@@ -23,6 +23,7 @@ class Record:
     """One score of a run, over the seeds with which samples were drawn.
 
     Attributes:
+        metric: the part that gave it.
         name, title, better, details: as the metric gave them (details of the first
             seed).
         value: the mean over seeds.
@@ -30,11 +31,13 @@ class Record:
         spread: their standard deviation; None for one seed.
         error: the metric's own standard error, of the first seed.
         step: of the checkpoint.
+        checkpoint: as it was asked for: latest, best, or a step.
         samples: of each side, at most.
         split: of the real samples.
         provenance: versions and digests.
     """
 
+    metric: str
     name: str
     title: str
     better: str
@@ -43,6 +46,7 @@ class Record:
     spread: float | None
     error: float | None
     step: int
+    checkpoint: str
     samples: int
     split: str
     details: Mapping[str, float | str]
@@ -55,9 +59,11 @@ class Record:
 
 
 def over_seeds(
+    metric: str,
     scores: Sequence[Score],
     *,
     step: int,
+    checkpoint: str,
     samples: int,
     split: str,
     provenance: Mapping[str, str],
@@ -66,6 +72,7 @@ def over_seeds(
     values = tuple(score.value for score in scores)
     first = scores[0]
     return Record(
+        metric=metric,
         name=first.name,
         title=first.title,
         better=first.better,
@@ -74,6 +81,7 @@ def over_seeds(
         spread=statistics.stdev(values) if len(values) > 1 else None,
         error=first.error,
         step=step,
+        checkpoint=checkpoint,
         samples=samples,
         split=split,
         details=dict(first.details),

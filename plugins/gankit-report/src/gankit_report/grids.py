@@ -268,7 +268,7 @@ def _evaluate(plan: Plan, cell: Cell) -> str:
     record = read_record(cell.folder)
     for metric in plan.metrics:
         words = shlex.split(metric)
-        done = [s for s in record.scores if s.name == words[0]]
+        done = [s for s in record.scores if (s.metric or s.name) == words[0]]
         if any(score.step == record.step for score in done):
             continue
         options = [w for file in plan.plugins for w in ("--plugin", file)]

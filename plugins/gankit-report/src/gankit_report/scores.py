@@ -42,6 +42,7 @@ class Score:
         split: of the data that they were compared with.
         details: numbers and texts beside the value.
         provenance: versions and digests.
+        metric: the part that gave it; one may give several scores.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Score:
     split: str = ""
     details: Mapping[str, Any] = field(factory=dict)
     provenance: Mapping[str, Any] = field(factory=dict)
+    metric: str = ""
 
     @property
     def wish(self) -> str:
