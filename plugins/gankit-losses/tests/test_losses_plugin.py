@@ -28,6 +28,7 @@ def test_the_parts_are_these():
         ("penalty", "r2"),
         ("penalty", "gradient-penalty"),
         ("augmentation", "diffaugment"),
+        ("augmentation", "instance-noise"),
     }
 
 

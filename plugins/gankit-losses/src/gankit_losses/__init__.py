@@ -76,3 +76,9 @@ def gankit_parts() -> Iterable[Part]:
         "gankit_losses.diffaugment:DiffAugment",
         summary="Colour, translation and cutout for small data sets",
     )
+    yield Part(
+        "augmentation",
+        "instance-noise",
+        "gankit_losses.instance_noise:InstanceNoise",
+        summary="Normal noise on real and generated samples",
+    )
