@@ -336,6 +336,38 @@ def test_a_fault_that_stays_ends_a_run_that_looks_later(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_forced")
+@pytest.mark.parametrize("way", ["break", "stop", "save"])
+def test_who_leaves_between_looks_is_told_what_was_refused(
+    way: str, tmp_path: Path
+) -> None:
+    """Also whoever saves: nothing is looked at without a word."""
+    hit = {"fault": Fault(8)}
+    how = {"train.checkpoint_every": 0, "train.log_every": 1000}
+    with gankit.starting(RARE, how, out=tmp_path / "run", watchers=hit) as run:
+        for report in run.steps():
+            if report.step == 15 and way == "break":
+                break
+            if report.step == 15:
+                run.stop("enough") if way == "stop" else run.save()
+    assert "in step 9; the update was left out" in hit["fault"].warned["not finite"]
+
+
+@pytest.mark.usefixtures("_forced")
+def test_a_run_that_has_diverged_is_not_saved_where_it_is_left(tmp_path: Path) -> None:
+    """Its steps are not looked at before; leaving it is an error."""
+    hit = {"fault": Fault(*range(8, 20), always=True)}
+    how = {"train.checkpoint_every": 0, "train.log_every": 1000}
+
+    def leave_early() -> None:
+        with gankit.starting(RARE, how, out=tmp_path / "run", watchers=hit) as run:
+            next(report for report in run.steps() if report.step == 15)
+
+    with pytest.raises(DivergedError, match="holds NaN"):
+        leave_early()
+    assert not [*(tmp_path / "run" / "checkpoints").iterdir()]
+
+
+@pytest.mark.usefixtures("_forced")
 def test_nobody_waits_between_steps_that_are_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -102,6 +102,7 @@ class Player:
         """Fit what a checkpoint has brought to this run's options and weights."""
         self.apply_options()
         self.restored += 1
+        self.has_moved = bool(self.optimizer.state)
         for parameter, state in self.optimizer.state.items():
             for name, kept in state.items():
                 if isinstance(kept, Tensor):

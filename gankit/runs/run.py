@@ -24,7 +24,7 @@ from gankit.runs.report import Report, RunWarning
 from gankit.runs.restoring import SAVED, disagreement, last_good, restore
 from gankit.runs.sampling import Sampler
 from gankit.runs.states import check_states
-from gankit.runs.troubles import ADVICE, troubles
+from gankit.runs.troubles import ADVICE, tell_troubles
 from gankit.runs.writing import Writer
 
 _EACH = "gankit_after_update"  # a hook that looks at each
@@ -141,6 +141,7 @@ class Run:
         What cannot be written is raised when the next step is done. ``then`` is called
         in the thread that writes, with the folder of all checkpoints.
         """
+        tell_troubles(self, wait=True)
         # first, because after it the weights are the same in every process
         if apart := disagreement(self.game.networks(), self.processes):
             raise DivergedError(apart)
@@ -217,6 +218,7 @@ class Run:
         self._left = True
         if self._playing is not None:
             self._playing.close()
+        self.writer.wait()
 
     def fail(self, error: BaseException) -> None:
         """End where the caller's loop has raised, as where a step has."""
@@ -224,6 +226,7 @@ class Run:
         if self._playing is not None:
             with suppress(BaseException):  # it is the caller's, who raises it again
                 self._playing.throw(error)
+        self.writer.finish(error)
 
     def _play(self) -> Generator[Report, None, None]:
         try:
@@ -242,6 +245,7 @@ class Run:
                     self.stop("leaving the loop")
                     break
                 self.writer.look()
+            tell_troubles(self, wait=True)  # of the last steps, which nobody has shown
             self.writer.wait()
             self.hooks.call("gankit_after_run", run=self)
         except BaseException as error:
@@ -258,14 +262,9 @@ class Run:
     def _observe(self, measurements: Mapping[str, Tensor]) -> Report:
         """Count a step that has been played, and let everybody look at it."""
         self.step += 1
-        train, guard = self.assembly.train, self.game.guard
+        train = self.assembly.train
         every = (train.log_every, train.sample_every, train.checkpoint_every, _UNSEEN)
-        if self.stopping or any(map(self.due, every)):
-            guard.look()
-        for kind, text in troubles(self.game):
-            self.warn(kind, text)
-        if guard.failed:
-            raise DivergedError(f"{guard.trouble}; {ADVICE}")
+        tell_troubles(self, wait=bool(self.stopping) or any(map(self.due, every)))
         self.report = Report(self.step, measurements)
         self.hooks.call("gankit_after_step", run=self, report=self.report)
         return self.report

@@ -472,3 +472,33 @@ def test_a_share_is_held_out_whatever_else_is_there(tmp_path):
     assert {i.annotations["captions"][0] for i in held(fewer)} == out & {*names[:20]}
     with pytest.raises(ValueError, match="leave out hold_out"):
         captioned_folder(root=tmp_path, split="train", hold_out=0.25)
+
+
+def test_splits_share_their_classes_and_their_names(tmp_path):
+    """Folders are classes in all; dev and val are one; the uncaptioned are none."""
+    paint_all(tmp_path, "cat/a.png", "dog/b.png", "dog/c.png", "dog/d.png", "cat/e.png")
+    write_lines(
+        tmp_path,
+        {"image": "cat/a.png", "caption": "a", "split": "train"},
+        {"image": "dog/b.png", "caption": "b", "split": "train"},
+        {"image": "dog/c.png", "caption": "c", "split": "dev"},
+        {"image": "dog/d.png", "caption": "d", "split": "val"},
+        {"image": "cat/e.png", "captions": [], "split": "test"},
+    )
+    data = captioned_folder(root=tmp_path, split="train", size=8)
+    assert data.splits.keys() == {"validation"}
+    validation = data.splits["validation"]()
+    assert [item.annotations["label"] for item in validation] == [1, 1]
+
+
+def test_all_cannot_be_held_out(tmp_path):
+    """By chance neither: something is left to train on."""
+    write_lines(paint_all(tmp_path, "a.png"), {"image": "a.png", "caption": "a"})
+    shares = [0.1 * i for i in range(10)]
+    outcomes = set()
+    for share in shares:
+        try:
+            outcomes.add(len(captioned_folder(root=tmp_path, hold_out=share)))
+        except DataError as error:
+            outcomes.add(str(error).partition(":")[2])
+    assert outcomes == {1, " all 1 pictures would be held out; lower it"}

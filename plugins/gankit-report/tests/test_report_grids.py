@@ -88,7 +88,8 @@ def plugin(tmp_path: Path) -> Iterator[list[str]]:
     """Give the arguments that load a local plugin file."""
     path = tmp_path / "grid_parts.py"
     path.write_text(CODE, "utf-8")
-    yield ["--plugin", str(path)]
+    # which has an `evaluate` of its own
+    yield ["--plugin", str(path), "--disable-plugin", "gankit-metrics"]
     forget_modules_of(tmp_path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 from unicodedata import normalize
 
-from gankit import Count, Fraction
+from gankit import Count
 from gankit.errors import DataError, listed, nearest
 from gankit_datasets.captions import Captions, read_jsonl, read_texts, without_suffix
 from gankit_datasets.folders import (
@@ -19,7 +19,7 @@ from gankit_datasets.folders import (
     refuse_most,
     stored_side,
 )
-from gankit_datasets.holding import parted
+from gankit_datasets.holding import Share, parted
 from gankit_datasets.pictures import Fit, Look
 
 _AUTO, _TEXTS, _FILE = "auto", "texts", "captions.jsonl"
@@ -31,7 +31,7 @@ def captioned_folder(
     root: Path | str,
     captions: str = "auto",
     split: str | None = None,
-    hold_out: Fraction = 0.0,
+    hold_out: Share = 0.0,
     classes: Literal["auto", "none"] = "auto",
     only: tuple[str, ...] = (),
     size: Count = 64,
@@ -98,16 +98,17 @@ def captioned_folder(
     if captions in (_AUTO, _TEXTS):  # a file that is named may leave pictures out
         remedy = f'caption them, or name the file that may leave some out: "{_FILE}"'
         refuse_most(silent, len(images), root, remedy)
-    entries = _entries(root, chosen, classes)
+    every = _entries(root, known, classes)
+    entries = [every[image] for image in sorted(chosen) if image in every]
+    if not entries:
+        raise DataError(f"every caption in {root} is empty; write some")
     kept, held = parted(_classed(root, entries, only), hold_out)
-    splits = {
-        _HELD_OUT.get(name, name): [
-            entry
-            for entry in _entries(root, _of_split(root, known, name), classes)
-            if not only or entry.label in only
-        ]
-        for name in _others(known, split)
-    }
+    splits: dict[str, list[Entry]] = {}
+    for image, entry in every.items():
+        other = known[image].split
+        if split is None or other in (None, split) or not _among(entry, only):
+            continue
+        splits.setdefault(_HELD_OUT.get(str(other), str(other)), []).append(entry)
     return PictureFolder(
         root,
         kept,
@@ -174,17 +175,11 @@ def _of_split(
     return chosen
 
 
-def _others(known: Mapping[str, Captions], split: str | None) -> list[str]:
-    """Name the splits that are left out."""
-    if split is None:
-        return []
-    return sorted({said.split for said in known.values() if said.split} - {split})
-
-
 def _entries(
-    root: Path, chosen: Mapping[str, Captions], classes: Literal["auto", "none"]
-) -> list[Entry]:
-    told = {image: said for image, said in sorted(chosen.items()) if said.texts}
+    root: Path, known: Mapping[str, Captions], classes: Literal["auto", "none"]
+) -> dict[str, Entry]:
+    """Make an entry of each picture with captions; of all, so that classes are one."""
+    told = {image: said for image, said in sorted(known.items()) if said.texts}
     if not told:
         raise DataError(f"every caption in {root} is empty; write some")
     labels: Sequence[str | None] = [said.label for said in told.values()]
@@ -192,10 +187,14 @@ def _entries(
         labels = [None] * len(told)
     elif not any(labels):
         labels = folder_names(list(told))
-    return [
-        Entry(image, label, tuple(said.texts))
+    return {
+        image: Entry(image, label, tuple(said.texts))
         for (image, said), label in zip(told.items(), labels, strict=True)
-    ]
+    }
+
+
+def _among(entry: Entry, only: Sequence[str]) -> bool:
+    return not only or entry.label in only
 
 
 def _classed(
@@ -209,4 +208,4 @@ def _classed(
                 f"only = {name!r}: no picture in {root} is of that class"
                 f"{nearest(name, there)}; its classes are {listed(there)}"
             )
-    return [entry for entry in entries if not only or entry.label in only]
+    return [entry for entry in entries if _among(entry, only)]

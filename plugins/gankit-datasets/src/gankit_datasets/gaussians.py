@@ -68,7 +68,7 @@ class Gaussians:
         }
         others = dict.fromkeys(("validation", "test"), min(samples, _HELD_OUT))
         self.splits = {
-            name: partial(Gaussians, **again, samples=count, seed=_apart(seed, name))
+            name: partial(Gaussians, **again, samples=count, seed=apart(seed, name))
             for name, count in others.items()
         }
         names = tuple(f"mode {number}" for number in range(len(self.centres)))
@@ -100,7 +100,7 @@ def _grid(modes: int, half_side: float) -> Tensor:
     return torch.cartesian_prod(ticks, ticks)  # (modes, 2)
 
 
-def _apart(seed: int, split: str) -> int:
+def apart(seed: int, split: str) -> int:
     """Return the seed of a split: one that nobody sets."""
     return int.from_bytes(blake2b(f"{seed}/{split}".encode(), digest_size=7).digest())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from gankit import Count, Fraction
+from gankit import Count
 from gankit_datasets.folders import (
     Entry,
     PictureFolder,
@@ -14,7 +14,7 @@ from gankit_datasets.folders import (
     pictures_among,
     stored_side,
 )
-from gankit_datasets.holding import parted
+from gankit_datasets.holding import Share, parted
 from gankit_datasets.pictures import Fit, Look
 
 
@@ -28,7 +28,7 @@ def image_folder(
     mirror: bool = False,
     keep: bool = False,
     labels: Literal["folders", "none"] = "folders",
-    hold_out: Fraction = 0.0,
+    hold_out: Share = 0.0,
 ) -> PictureFolder:
     """Read the pictures below a folder; its sub-folders are classes, if it has any.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from gankit import Classes, Count, Facts, Item, Whole
+from gankit_datasets.gaussians import apart
 from gankit_datasets.mnist import mnist
 from gankit_datasets.stored import StoredImages
 
@@ -93,4 +94,4 @@ def stacked_mnist(
 
 def _test(half: Callable[..., StoredImages], items: int, seed: int) -> StackedDigits:
     """Stack test digits."""
-    return StackedDigits(half(split="test"), items, seed)
+    return StackedDigits(half(split="test"), items, apart(seed, "test"))

@@ -78,7 +78,6 @@ def evaluate(
 
     folder = _folder(run)
     recipe = _recipe(folder, words, context)
-    metrics = {use.entry.part.name: use.build() for use in recipe.others["metrics"]}
     sampler = gankit.load(
         folder,
         checkpoint=checkpoint,
@@ -88,19 +87,14 @@ def evaluate(
     )
     for note in sampler.notes:
         click.echo(f"note: {note}", err=True)
-    records = measure(
-        recipe,
-        sampler,
-        metrics,
-        checkpoint=checkpoint,
-        count=count,
-        seeds=seeds,
-        split=split,
-    )
-    import gankit
     from gankit_metrics import scores
 
-    scores.write(folder, records)
+    records: list[Record] = []
+    for found in measure(
+        recipe, sampler, checkpoint=checkpoint, count=count, seeds=seeds, split=split
+    ):
+        scores.write(folder, found)  # what was measured is kept, whatever comes next
+        records += found
     if as_json:
         told = [scores.plain(record) for record in records]
         click.echo(json.dumps({"run": str(folder), "scores": told}))
@@ -112,14 +106,13 @@ def evaluate(
 def measure(
     recipe: Recipe,
     sampler: Sampler,
-    metrics: dict[str, Any],
     *,
     checkpoint: str,
     count: int,
     seeds: int,
     split: str,
-) -> list[Record]:
-    """Measure a run by metrics, with samples of several seeds.
+) -> Iterator[list[Record]]:
+    """Measure a run by the metrics of a recipe, with samples of several seeds.
 
     Raises:
         UsageError: a metric cannot be measured of this run.
@@ -130,13 +123,11 @@ def measure(
     from gankit_metrics.reference import Reference
     from gankit_metrics.waiting import shown
 
-    found: dict[tuple[str, str], list[Any]] = {}  # by metric and title
+    dataset = gankit.assemble_dataset(recipe)
     with shown() as progress:
-        reference = Reference(
-            gankit.assemble_dataset(recipe), device=sampler.device, progress=progress
-        )
-        for seed in range(seeds):
-            evaluation = Evaluation(
+        reference = Reference(dataset, device=sampler.device, progress=progress)
+        evaluations = [
+            Evaluation(
                 sampler,
                 reference,
                 count=count,
@@ -144,22 +135,28 @@ def measure(
                 split=split,
                 baselines=True,
             )
-            for name, metric in metrics.items():
+            for seed in range(seeds)
+        ]
+        for use in recipe.others["metrics"]:
+            name, metric = use.entry.part.name, use.build()
+            found: dict[str, list[Any]] = {}
+            for evaluation in evaluations:
                 for score in scored(name, metric, evaluation):
-                    found.setdefault((name, score.title), []).append(score)
-        provenance = _provenance(recipe, evaluation)
-    return [
-        scores.over_seeds(
-            name,
-            each,
-            step=sampler.step or 0,
-            checkpoint=checkpoint,
-            samples=count,
-            split=evaluation.split,
-            provenance=provenance,
-        )
-        for (name, _), each in found.items()
-    ]
+                    found.setdefault(score.title, []).append(score)
+            provenance = _provenance(recipe, evaluations[0])
+            yield [
+                scores.over_seeds(
+                    name,
+                    {k: v for k, v in use.as_table().items() if k != "use"},
+                    each,
+                    step=sampler.step or 0,
+                    checkpoint=checkpoint,
+                    samples=count,
+                    split=evaluations[0].split,
+                    provenance=provenance,
+                )
+                for each in found.values()
+            ]
 
 
 def scored(name: str, metric: Any, evaluation: Evaluation) -> Iterator[Any]:

@@ -24,6 +24,8 @@ class Score:
             metric that compares no features.
         details: what else is to be known of the number: the width of a kernel, the
             accuracy of a classifier.
+        samples: how many were generated for it, where not as many as were asked for.
+        split: what they were compared with, where not with what was asked for.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Score:
     error: float | None = None
     features: str = ""
     details: Mapping[str, float | str] = field(factory=dict)
+    samples: int | None = None
+    split: str = ""
 
     @property
     def title(self) -> str:

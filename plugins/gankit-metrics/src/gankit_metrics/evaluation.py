@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gankit import Facts, Sampler, Texts
 from gankit.contracts import Dataset, ReadData
+from gankit.errors import DataError
 from gankit_metrics.features import Features, Progress
 from gankit_metrics.reference import Build, Reference, known, places_of, rows_of
 from gankit_metrics.some import GENERATED, Some, kept
@@ -43,7 +44,7 @@ class Evaluation:
             the run was not trained on.
 
     Raises:
-        DataError: the data holds out no such split.
+        DataError: the data holds out no such split, or is not the run's.
     """
 
     def __init__(
@@ -61,6 +62,12 @@ class Evaluation:
         self.count = count
         self.seed = seed
         self.split = reference.chosen(split)
+        if sampler.facts != reference.facts:
+            raise DataError(
+                "the data is not that of the run: it says of itself "
+                f"{reference.facts}, and the run was trained on {sampler.facts}; set "
+                "the data set's options to those of the run"
+            )
         self.baselines = baselines and self.split != "train"
 
     @property
@@ -144,6 +151,18 @@ class Evaluation:
             raise ValueError(
                 f"it measures what a condition changes, and the run is conditioned "
                 f"{has}, not on {' or '.join(names)}; choose another metric"
+            )
+
+    def new_data(self) -> None:
+        """Make sure that samples are compared with what the run was not trained on.
+
+        Raises:
+            ValueError: they are not.
+        """
+        if self.split == "train":
+            raise ValueError(
+                "it needs data that the run was not trained on, and compares with the "
+                "training data; hold some out, as with dataset.hold_out"
             )
 
     def extractor(self, build: Build | None) -> Features:

@@ -19,7 +19,14 @@ class Made:
     """Samples in the place of data that were read, see `gankit.contracts.ReadData`."""
 
     some: Some
-    facts: Facts
+    told: Facts
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of them: pictures are in [0, 1] here, whatever they were."""
+        if self.told.sample_range is None or len(self.told.sample_shape) != 3:
+            return self.told
+        return Facts(self.told.sample_shape, (0.0, 1.0), **self.told.annotations)
 
     @property
     def annotations(self) -> Mapping[str, Any]:

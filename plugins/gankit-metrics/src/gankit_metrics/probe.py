@@ -17,8 +17,8 @@ class Probe:
     """Measures a metric every so many steps, and last; ``train.best`` may go by it.
 
     Its scores are in the run's metrics by their titles, as
-    ``kid[efficientnet-lite0@57934424]``. What the samples are compared with is read
-    and embedded once. ``probe seconds`` is what the last look took.
+    ``kid[efficientnet-lite0@829a6741]``. What the samples are compared with is read
+    and embedded once. What a look takes is said before the first step.
 
     Args:
         metric: what is measured
@@ -43,16 +43,21 @@ class Probe:
     def gankit_before_run(self, run: Run) -> None:
         """Measure once, for nobody: what cannot be measured is to be known now."""
         self._look(run)
+        begun = time.monotonic()
+        self._look(run)  # without what is done only once
+        seconds = time.monotonic() - begun
+        run.notes += (
+            f"the probe takes {seconds:.1f} s every {self._every:,} steps: "
+            f"{self._samples:,} samples, {type(self._metric).__name__}",
+        )
 
     @hookimpl
     def gankit_after_step(self, run: Run) -> None:
         """Measure where it is due."""
         if not run.due(self._every):
             return
-        begun = time.monotonic()
         for score in self._look(run):
             run.measure(score.title, score.value)
-        run.measure("probe seconds", time.monotonic() - begun)
 
     def _look(self, run: Run) -> list[Score]:
         if self._reference is None:

@@ -23,7 +23,8 @@ from gankit_metrics.team import Alone, Team
 F = TypeVar("F", bound=Features)
 Build = Callable[[], Features]
 
-_CHUNK = 256  # samples that are read or looked at together
+_CHUNK = 256  # samples that are read together
+_LOOK = 64  # samples that are looked at together
 _SPLITS = ("test", "validation", "train")  # the first that is there is compared with
 
 
@@ -58,8 +59,8 @@ class Reference:
         self.team: Team = team or Alone()
         self.facts: Facts = dataset.facts
         self.splits: Mapping[str, Callable[[], Dataset]] = {
-            "train": lambda: dataset,
             **getattr(dataset, "splits", {}),
+            "train": lambda: dataset,
         }
         self._data: dict[str, ReadData] = {}
         self._some: dict[tuple[str, int], Some] = {}
@@ -107,7 +108,11 @@ class Reference:
             for part in torch.split(places, _CHUNK):
                 rng = torch.Generator(self.device).manual_seed(int(part[0]))
                 read.append(kept(data.samples(part, rng).cpu(), self.facts))
-            self._some[key] = Some(torch.cat(read), known(data, places), split)
+            # in the place of a broken item stands another's picture
+            broken = torch.tensor([*data.broken], dtype=torch.long)
+            whole = ~torch.isin(places, broken)
+            rows = torch.cat(read)[whole]
+            self._some[key] = Some(rows, known(data, places[whole]), split)
         return self._some[key]
 
     def class_names(self) -> tuple[str, ...]:
@@ -213,12 +218,12 @@ class Reference:
         Returns:
             what it gives for all of them, on the CPU.
         """
-        starts = list(range(0, len(some), _CHUNK))
+        starts = list(range(0, len(some), _LOOK))
         mine = starts[self.team.rank :: self.team.size]
         made = {}
         for done, start in enumerate(mine):
             self.progress(done, len(mine), text)
-            rows = some.floats(slice(start, start + _CHUNK)).to(self.device)
+            rows = some.floats(slice(start, start + _LOOK)).to(self.device)
             with torch.inference_mode():
                 made[start] = look(rows).cpu()
         self.progress(len(mine), len(mine), text)

@@ -24,6 +24,7 @@ class Record:
 
     Attributes:
         metric: the part that gave it.
+        options: of that part, with nothing left to defaults.
         name, title, better, details: as the metric gave them (details of the first
             seed).
         value: the mean over seeds.
@@ -38,6 +39,7 @@ class Record:
     """
 
     metric: str
+    options: Mapping[str, Any]
     name: str
     title: str
     better: str
@@ -52,14 +54,10 @@ class Record:
     details: Mapping[str, float | str]
     provenance: Mapping[str, str]
 
-    @property
-    def key(self) -> tuple[str, int, int, str]:
-        """What a later score of replaces this one."""
-        return self.title, self.step, self.samples, self.split
-
 
 def over_seeds(
     metric: str,
+    options: Mapping[str, Any],
     scores: Sequence[Score],
     *,
     step: int,
@@ -71,19 +69,21 @@ def over_seeds(
     """Join scores of one title, one for each seed."""
     values = tuple(score.value for score in scores)
     first = scores[0]
+    finite = all(map(math.isfinite, values))
     return Record(
         metric=metric,
+        options=dict(options),
         name=first.name,
         title=first.title,
         better=first.better,
-        value=statistics.fmean(values),
+        value=statistics.fmean(values) if finite else values[0],
         values=values,
-        spread=statistics.stdev(values) if len(values) > 1 else None,
+        spread=statistics.stdev(values) if len(values) > 1 and finite else None,
         error=first.error,
         step=step,
         checkpoint=checkpoint,
-        samples=samples,
-        split=split,
+        samples=samples if first.samples is None else first.samples,
+        split=first.split or split,
         details=dict(first.details),
         provenance=dict(provenance),
     )
@@ -95,10 +95,10 @@ def write(folder: Path, records: Iterable[Record]) -> None:
     Raises:
         RunError: the file cannot be read or written.
     """
-    new = list(records)
-    keys = {record.key for record in new}
+    new = [plain(record) for record in records]
+    keys = [_key(told) for told in new]
     kept = [told for told in read(folder) if _key(told) not in keys]
-    told = {"scores": [*kept, *(plain(record) for record in new)]}
+    told = {"scores": [*kept, *new]}
     path = folder / FILE
     aside = path.with_suffix(".json.part")
     try:
@@ -132,8 +132,9 @@ def read(folder: Path) -> list[dict[str, Any]]:
     return scores
 
 
-def _key(told: Mapping[str, Any]) -> tuple[str, int, int, str]:
-    return told["title"], told["step"], told["samples"], told["split"]
+def _key(told: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what two scores share of which the later one counts."""
+    return tuple(told[k] for k in ("title", "options", "step", "samples", "split"))
 
 
 def plain(record: Record) -> dict[str, Any]:

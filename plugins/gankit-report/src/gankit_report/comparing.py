@@ -6,6 +6,7 @@ every one of them. Scores are put into one column only where they were measured 
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,11 +50,20 @@ class Column:
     samples: int | None
     split: str
     best: bool  # of the checkpoint that was best by a metric, which is a choice
+    data: str = ""  # its digest
+    options: str = ""  # of the metric
 
     @classmethod
     def of(cls, score: Score) -> Column:
         """Return the column in which a score may stand."""
-        return cls(score.title, score.samples, score.split, score.checkpoint == "best")
+        return cls(
+            score.title,
+            score.samples,
+            score.split,
+            score.checkpoint == "best",
+            str(score.provenance.get("data", "")),
+            json.dumps(score.options, sort_keys=True) if score.options else "",
+        )
 
     def told(self) -> str:
         """Say what was measured, and how."""
@@ -265,6 +275,8 @@ def _difference(columns: Sequence[Column]) -> str:
         ("samples", "how many samples were drawn"),
         ("split", "the split of the data"),
         ("best", "whether the checkpoint was chosen as the best"),
+        ("data", "the data that they were compared with"),
+        ("options", "the metric's options"),
     ):
         values = {str(getattr(column, name)): None for column in columns}
         if len(values) > 1:

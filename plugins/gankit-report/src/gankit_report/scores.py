@@ -43,6 +43,7 @@ class Score:
         details: numbers and texts beside the value.
         provenance: versions and digests.
         metric: the part that gave it; one may give several scores.
+        options: of that part.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Score:
     details: Mapping[str, Any] = field(factory=dict)
     provenance: Mapping[str, Any] = field(factory=dict)
     metric: str = ""
+    options: Mapping[str, Any] = field(factory=dict)
 
     @property
     def wish(self) -> str:
@@ -69,11 +71,6 @@ class Score:
     def told(self) -> dict[str, Any]:
         """Details and provenance."""
         return {**self.details, **self.provenance}
-
-    @property
-    def kind(self) -> tuple[str, int | None, str]:
-        """What two scores must share to stand in one column."""
-        return self.title, self.samples, self.split
 
 
 def read_scores(path: Path) -> tuple[Score, ...]:

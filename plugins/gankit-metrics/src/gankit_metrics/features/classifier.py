@@ -131,10 +131,11 @@ class Classifier:
     ) -> None:
         """Fit the network as `prepare` does, but anew, and keep it nowhere.
 
-        For what is no data set: samples that were generated.
+        For what is no data set: samples that were generated. All of it is learnt from,
+        and the accuracy in ``notes`` is of the same.
         """
         network = self._drawn(data, None, seed)
-        self._take(network, self._fit(network, data, None, device, seed, progress))
+        self._take(network, self._fit(network, data, data, device, seed, progress))
 
     def _take(self, network: Network, accuracy: Tensor) -> None:
         self._network = network.eval().requires_grad_(False)

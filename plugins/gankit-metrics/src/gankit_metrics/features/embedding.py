@@ -45,7 +45,8 @@ def real_samples(
     samples = data.samples(positions, rng)
     if data.facts.sample_range is not None:
         low, high = data.facts.sample_range
-        return (samples - low) / (high - low) if isfinite(high - low) else samples
+        scaled = len(data.facts.sample_shape) == 3 and isfinite(high - low)
+        return (samples - low) / (high - low) if scaled else samples
     try:
         check_range(samples, "of data")
     except UsageError as error:

@@ -48,10 +48,18 @@ def floor(
 ) -> dict[str, float | str]:
     """Measure training samples in the place of generated ones: what data itself gets.
 
-    Nothing where nobody asks, or samples are compared with the training data.
+    Nothing where nobody asks, or there are fewer training items than samples: most
+    measures depend on how many there are.
     """
-    if not evaluation.baselines:
-        return {}
     real = evaluation.embedded(evaluation.real(), features)
-    train = evaluation.embedded(evaluation.real("train"), features)
+    train = training_features(evaluation, features)
+    if train is None:
+        return {}
     return {"train against it": measure(real, train)}
+
+
+def training_features(evaluation: Evaluation, features: Features) -> Tensor | None:
+    """Embed as many training items as samples; None where that is not to be had."""
+    if not evaluation.baselines or len(evaluation.data("train")) < evaluation.count:
+        return None
+    return evaluation.embedded(evaluation.real("train"), features)

@@ -26,6 +26,7 @@ class GanTrain:
     def __call__(self, evaluation: Evaluation) -> Iterator[Score]:
         """Train a classifier on samples, and measure it on real ones."""
         evaluation.asked_for("label", "captions")
+        evaluation.new_data()
         names = evaluation.class_names
         data = evaluation.data("train")
         made = evaluation.generate(len(data), "train")
@@ -57,4 +58,5 @@ class GanTrain:
                 "by training data": real.overall.value,
                 "classifier": identity(best).partition("@")[0],
             },
+            samples=len(data),
         )

@@ -28,11 +28,7 @@ class Memorisation:
 
     def __call__(self, evaluation: Evaluation) -> Iterator[Score]:
         """Measure how often a sample is the nearer one."""
-        if evaluation.split == "train":
-            raise ValueError(
-                "it compares with data that the run was not trained on, and there is "
-                "none; hold some out, as with dataset.hold_out"
-            )
+        evaluation.new_data()
         both = compared(evaluation, self.features)
         whole = evaluation.real("train", len(evaluation.data("train")))
         train = evaluation.embedded(whole, both.features)

@@ -46,5 +46,7 @@ class NearestNeighbour:
             found.value,
             "lower",
             error=found.standard_error,
-            details={"samples": self.samples, "of training data": floor.value},
+            details={"of training data": floor.value},
+            samples=self.samples,
+            split="test",
         )

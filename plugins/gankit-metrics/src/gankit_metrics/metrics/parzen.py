@@ -44,6 +44,7 @@ class Parzen:
             "higher",
             error=found.standard_error,
             details={"sigma": found.bandwidth},
+            split="test",
         )
 
 

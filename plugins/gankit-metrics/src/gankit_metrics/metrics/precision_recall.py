@@ -10,7 +10,7 @@ from gankit import Count
 from gankit_metrics.contracts import Score
 from gankit_metrics.evaluation import Evaluation
 from gankit_metrics.measures.neighbours import neighbours
-from gankit_metrics.metrics.comparing import By, compared
+from gankit_metrics.metrics.comparing import By, compared, training_features
 
 
 @frozen
@@ -37,8 +37,8 @@ class PrecisionRecall:
         sizes = {"k": self.k, "density_k": self.density_k}
         found = asdict(neighbours(both.real, both.fake, **sizes))
         best: dict[str, float] = {}
-        if evaluation.baselines:
-            train = evaluation.embedded(evaluation.real("train"), both.features)
+        train = training_features(evaluation, both.features)
+        if train is not None:
             best = asdict(neighbours(both.real, train, **sizes))
         for name, value in found.items():
             details = {"train against it": best[name]} if best else {}

@@ -43,6 +43,7 @@ class RPrecision:
     def __call__(self, evaluation: Evaluation) -> Iterator[Score]:
         """Teach the space, and rank captions."""
         evaluation.asked_for("captions")
+        evaluation.new_data()
         features = evaluation.extractor(self.features)
         space = self._taught(evaluation, features)
         real = evaluation.real()
