@@ -26,6 +26,7 @@ class Plain:
         self.channels = channels
         self.annotations = {"captions": [(f"all {colour}",) for colour in COLOURS]}
         self.facts = Facts((len(channels), 8, 8), captions=Texts())
+        self.broken: dict[int, str] = {}
 
     def __len__(self) -> int:
         return 8

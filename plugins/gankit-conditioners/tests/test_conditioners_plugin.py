@@ -52,6 +52,7 @@ def test_the_defaults_are_the_papers() -> None:
         "channels": (384, 512, 512),
         "length": 201,
         "captions": 4,
+        "fit_loss": "structured",
         "fit_steps": 200 * 150,
         "fit_batch": 40,
         "fit_lr": 7e-4,
