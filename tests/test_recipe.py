@@ -71,7 +71,7 @@ def test_every_error_is_told_at_once(registry: Registry) -> None:
         "augmentations: is not a list of tables; write [[augmentations]]",
         "noise.size: 2.5 is not a whole number",
         "train.seed: -1 is not a whole number at least 0",
-        "train.precision: 'fp8' is not one of 'fp32', 'tf32', 'bf16', 'fp16'; did you mean 'fp",
+        "train.precision: 'fp8' is not one of 'fp32', 'tf32', 'bf16', 'fp16'; did you",
         "optimizer.use: torch.optim has no optimiser 'Adamm'; did you mean 'Adam'",
     )
     assert len(found) == len(expected)
