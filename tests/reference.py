@@ -224,7 +224,8 @@ class Optimiser:
         self.now = dict(self.options)
         for name, (unit, schedule) in self.schedules.items():
             self.now[name] = schedule(self.options[name], time[unit])
-        squares = (torch.dot(g.flatten(), g.flatten()).item() for g in gradient)
+        rows = (g.flatten().clone() for g in gradient)
+        squares = (torch.dot(row, row).item() for row in rows)
         norm = torch.tensor(sum(squares) ** 0.5)
         shrink = (self.clip / (norm + 1e-6)).clamp(max=1) if self.clip else 1
         for i, (w, g) in enumerate(zip(weights, gradient, strict=True)):
