@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 from PIL import Image, ImageDraw
 from torchvision.datasets import cifar
 
