@@ -100,7 +100,7 @@ class Graphs:
         graph.capture_begin(self._pool, capture_error_mode="thread_local")
         try:
             result = work()
-        except BaseException:
+        except BaseException:  # a capture that is left open would refuse all later work
             with suppress(RuntimeError):  # that something went wrong, and not what
                 graph.capture_end()
             raise

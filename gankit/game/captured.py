@@ -91,8 +91,10 @@ class _Place:
         """Give tokens of wrong conditions, drawn before the round."""
         if self._batch.data.tokens is None:
             return None
-        drawn = lambda: self._batch.mismatched_tokens(self._rng("mismatch"))  # noqa: E731 # as the others
-        return self._given("mismatched tokens", drawn)
+        return self._given(
+            "mismatched tokens",
+            lambda: self._batch.mismatched_tokens(self._rng("mismatch")),
+        )
 
     def _given(self, name: str, source: Callable[[], Any]) -> Tensor:
         if name not in self._held:

@@ -14,7 +14,6 @@ from gankit.data.reading import read_data
 from gankit.errors import DataError, UsageError
 from gankit_metrics.features.embedding import (
     embed,
-    quantised,
     real_features,
     real_samples,
 )
@@ -96,16 +95,6 @@ def test_features_that_are_not_finite_are_an_error() -> None:
     samples[70, 1] = float("inf")
     with pytest.raises(UsageError, match="from 64 to 99 some gave"):
         embed(Watched(), [samples], 100, device=CPU)
-
-
-def test_pictures_are_rounded_as_stored_ones_are() -> None:
-    """By hand: 0.3 is 76.5 of 255, which rounds to 76; what is outside is clipped."""
-    given = torch.tensor([-0.2, 0.0, 0.3, 0.501, 1.0, 1.7])
-    expected = torch.tensor([0, 0, 76, 128, 255, 255]) / 255
-    torch.testing.assert_close(quantised(given), expected, rtol=0, atol=1e-7)
-    assert given[0] == -0.2
-    stored = torch.arange(256.0) / 255
-    assert torch.equal(quantised(stored), stored)
 
 
 @pytest.mark.parametrize(

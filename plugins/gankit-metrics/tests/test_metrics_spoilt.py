@@ -9,6 +9,7 @@ import pytest
 import torch
 from doctored import CLASSES, CPU, Bars, Doctored, blurred, noisy
 
+from gankit import Facts
 from gankit.errors import DataError
 from gankit_metrics.contracts import Score
 from gankit_metrics.evaluation import Evaluation
@@ -29,6 +30,7 @@ from gankit_metrics.metrics.parzen import Parzen
 from gankit_metrics.metrics.precision_recall import PrecisionRecall
 from gankit_metrics.metrics.two_sample import TwoSample
 from gankit_metrics.reference import Reference
+from gankit_metrics.some import kept
 
 COUNT = 240
 TRAIN = Bars(400)
@@ -175,6 +177,21 @@ def test_parzen_is_measured_as_the_papers_did():
     norm = 256 * math.log(sigma * math.sqrt(2 * math.pi))
     assert score.value == pytest.approx(float((logs - norm).mean()), rel=1e-6)
     assert score.error == pytest.approx(float(logs.std() / len(test) ** 0.5), rel=1e-2)
+
+
+def test_samples_are_compared_as_they_would_be_stored():
+    """256 steps, clipped; pictures of another range in [0, 1]; vectors as they are."""
+    given = torch.tensor([-0.2, 0.0, 0.4 / 255, 0.6 / 255, 0.5, 1.0, 1.7])
+    pixels = kept(given.view(1, 1, 1, 7), Facts((1, 1, 7)))
+    assert pixels.flatten().tolist() == [0, 0, 0, 1, 128, 255, 255]
+    stored = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    assert torch.equal(kept(stored / 255, Facts((1, 16, 16))), stored)
+    wide = kept(
+        torch.tensor([-1.0, 0.0, 1.0]).view(1, 1, 1, 3), Facts((1, 1, 3), (-1, 1))
+    )
+    assert wide.flatten().tolist() == [0.0, 0.5, 1.0]
+    vectors = torch.tensor([[-1.0, 7.0]])
+    assert torch.equal(kept(vectors, Facts((2,), (-1, 1))), vectors)
 
 
 def test_conditions_are_of_real_items_and_known():

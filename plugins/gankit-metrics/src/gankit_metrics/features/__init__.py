@@ -9,7 +9,7 @@
 ======================  ======  ==============================================
 
 Pictures are given in [0, 1]. Those of a data set were stored as 8 bits, and generated
-ones have to be rounded likewise, by `gankit_metrics.features.embedding.quantised`:
+ones have to be rounded likewise, by `gankit_metrics.some.kept`:
 else the rounding itself tells the two apart (Parmar et al. 2022, "On aliased resizing
 and surprising subtleties in GAN evaluation", section 3.3).
 """

@@ -17,15 +17,6 @@ from gankit_metrics.features.pictures import check_range
 _CHUNK = 64  # samples that an extractor looks at together
 
 
-def quantised(pictures: Tensor) -> Tensor:
-    """Round pictures in [0, 1] to the 256 values that stored ones have.
-
-    Parmar et al. 2022, section 3.3: generated pictures are compared as they would be
-    saved. What goes outside [0, 1] is clipped, as it is when a picture is saved.
-    """
-    return pictures.clamp(0, 1).mul_(255).round_().div_(255)
-
-
 def real_samples(
     data: ReadData, positions: Tensor, rng: torch.Generator | None = None
 ) -> Tensor:
