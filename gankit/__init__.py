@@ -1,6 +1,7 @@
 """A plugin-based framework for generative adversarial networks.
 
-What is public is named here, in ``gankit.contracts`` and in ``gankit.errors``.
+What is public is named here, in ``gankit.contracts``, ``gankit.errors``,
+``gankit.cache`` and, for tests of plugins, in ``gankit.testing``.
 Importing gankit does not import torch: what needs torch is imported on first use.
 """
 
@@ -15,8 +16,10 @@ from gankit.errors import BrokenItem, DataError
 from gankit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from gankit.api import load, resume, resuming, starting, train
+    from gankit.api import resume, resuming, starting, train
     from gankit.cli import Context, plugin_options
+    from gankit.compute.joining import joined
+    from gankit.compute.processes import Processes
     from gankit.contracts.limits import (
         Count,
         Fraction,
@@ -34,8 +37,11 @@ if TYPE_CHECKING:
     from gankit.game.settings import Optimizer, Train
     from gankit.game.step import Step
     from gankit.game.update import Update
+    from gankit.loading import load, load_judge
+    from gankit.packing import pack, unpack
     from gankit.recipe.building import assemble, assemble_dataset
     from gankit.recipe.recipe import Recipe, read_recipe
+    from gankit.runs.judging import Judge
     from gankit.runs.pictures import Samples
     from gankit.runs.report import Report, RunWarning
     from gankit.runs.run import Run
@@ -55,6 +61,7 @@ __all__ = [
     "Facts",
     "Fraction",
     "Item",
+    "Judge",
     "Kind",
     "Noise",
     "NonNegative",
@@ -64,6 +71,7 @@ __all__ = [
     "Picture",
     "Player",
     "Positive",
+    "Processes",
     "Range",
     "Recipe",
     "Report",
@@ -82,7 +90,10 @@ __all__ = [
     "assemble",
     "assemble_dataset",
     "hookimpl",
+    "joined",
     "load",
+    "load_judge",
+    "pack",
     "plugin_options",
     "read_data",
     "read_recipe",
@@ -90,6 +101,7 @@ __all__ = [
     "resuming",
     "starting",
     "train",
+    "unpack",
 ]
 
 _LAZY = {
@@ -108,9 +120,11 @@ _LAZY = {
     "Facts": "gankit.data.facts",
     "Item": "gankit.data.facts",
     "Assembly": "gankit.game.assembly",
+    "Judge": "gankit.runs.judging",
     "Noise": "gankit.game.noise",
     "Optimizer": "gankit.game.settings",
     "Player": "gankit.game.players",
+    "Processes": "gankit.compute.processes",
     "Recipe": "gankit.recipe.recipe",
     "Report": "gankit.runs.report",
     "Run": "gankit.runs.run",
@@ -122,7 +136,10 @@ _LAZY = {
     "Update": "gankit.game.update",
     "assemble": "gankit.recipe.building",
     "assemble_dataset": "gankit.recipe.building",
-    "load": "gankit.api",
+    "joined": "gankit.compute.joining",
+    "load": "gankit.loading",
+    "load_judge": "gankit.loading",
+    "pack": "gankit.packing",
     "plugin_options": "gankit.cli",
     "read_data": "gankit.data.reading",
     "read_recipe": "gankit.recipe.recipe",
@@ -130,6 +147,7 @@ _LAZY = {
     "resuming": "gankit.api",
     "starting": "gankit.api",
     "train": "gankit.api",
+    "unpack": "gankit.packing",
 }
 
 

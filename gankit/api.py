@@ -1,4 +1,4 @@
-"""Train, resume and load, by one call each, or step by step."""
+"""Train and resume, by one call each, or step by step."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from attrs import evolve
 
 from gankit.compute.arithmetic import arithmetic
 from gankit.compute.device import explained, resolve_device
-from gankit.compute.memory import lay_out
-from gankit.compute.processes import Processes, joined, restartable
+from gankit.compute.environment import restartable
+from gankit.compute.joining import joined
+from gankit.compute.processes import Processes
 from gankit.data.items import Progress
 from gankit.errors import RunError
 from gankit.game.assembly import Assembly
 from gankit.plugins.discovery import discover
-from gankit.recipe.building import assemble, assemble_generator
+from gankit.recipe.building import assemble
 from gankit.recipe.recipe import Recipe, read_recipe
 from gankit.runs import folder as folders
 from gankit.runs.preparation import prepare
-from gankit.runs.restoring import choose, load_weights, notes_of, passed_over, reopen
+from gankit.runs.restoring import notes_of, reopen
 from gankit.runs.run import Run
-from gankit.runs.sampling import Sampler
+from gankit.runs.start import begun_from, pinned
 from gankit.watchers.watching import watched
 
 Source = str | Path | Mapping[str, Any] | Recipe | Assembly
@@ -107,9 +108,10 @@ def starting(
                 else read_recipe(source, overrides, plugins=plugins, disable=disable)
             )
             registry = recipe.registry
+            recipe = _pinned(recipe, processes, out)
             if out is not None and restartable():
-                begun = processes.leads and folders.holds(Path(out), recipe.as_table())
-                if processes.broadcast(begun):
+                path, table = Path(out), recipe.as_table()
+                if processes.once(lambda: folders.holds(path, table)):
                     with _again(
                         Path(out), (), plugins, disable, watchers, progress, processes
                     ) as run:
@@ -133,6 +135,7 @@ def starting(
             run = prepare(
                 assembly,
                 registry.hooks,
+                plugins=registry.in_use(assembly.provenance.parts.values()),
                 plugin_files=registry.files,
                 folder=folder,
                 processes=processes,
@@ -201,52 +204,6 @@ def resuming(
         yield run
 
 
-def load(
-    folder: str | Path,
-    *,
-    checkpoint: str | int = "latest",
-    device: str = "auto",
-    plugins: Iterable[str | Path] = (),
-    disable: Iterable[str] = (),
-) -> Sampler:
-    """Load what a run has learnt, for sampling; its data is not needed.
-
-    Args:
-        folder: the run folder.
-        checkpoint: ``"latest"``, ``"best"`` by the metric ``train.best``, or a step.
-        device: where to sample.
-        plugins: local plugin files, besides those of the recipe.
-        disable: plugins to leave out.
-
-    Raises:
-        RunError: there is no run, no whole checkpoint, or it is of other parts.
-    """
-    path = folders.recipe_file(Path(folder))
-    saved, damaged = choose(path.parent / "checkpoints", checkpoint)
-    recipe = read_recipe(path, plugins=plugins, disable=disable)
-    place = resolve_device(device)
-    generator, conditioner, noise = assemble_generator(recipe, saved.facts)
-    weights = saved.weights(place)
-    learnt = weights.get("average", weights.get("generator", {}))
-    lay_out([generator.to(place)], saved.memory_format)
-    load_weights(generator.train(), learnt, saved.path)
-    others: dict[str, Any] = {"conditioner": conditioner, "noise": noise}
-    for name, part in others.items():
-        if isinstance(part, nn.Module):
-            part.to(place).train()
-            load_weights(part, weights.get(name, {}), saved.path)
-        elif hasattr(part, "load_state_dict"):
-            try:
-                if (state := saved.state()["game"].get(name)) is not None:
-                    part.load_state_dict(state)
-            except Exception as error:  # whatever its author's code may raise
-                problem = f"{str(saved.path)!r} has another state of {name}"
-                raise RunError(f"{problem}: {error}; load the same part") from error
-    drawn = generator, conditioner, noise, saved.facts, saved.conditions(), place
-    notes = passed_over(damaged, saved)
-    return Sampler(*drawn, notes=notes, step=saved.step).settle()
-
-
 @contextmanager
 def _again(
     folder: Path,
@@ -259,9 +216,7 @@ def _again(
 ) -> Iterator[Run]:
     path = folders.recipe_file(folder)
     with folders.claimed(folder if processes.leads else None):
-        saved, damaged = processes.broadcast(
-            reopen(folder / "checkpoints") if processes.leads else (None, ())
-        )
+        saved, damaged = processes.once(lambda: reopen(folder / "checkpoints"))
         recipe = read_recipe(path, overrides, plugins=plugins, disable=disable)
         assembly, registry = assemble(recipe), recipe.registry
         registry.hooks.check(watchers or {})
@@ -271,6 +226,7 @@ def _again(
             run = prepare(
                 assembly,
                 registry.hooks,
+                plugins=registry.in_use(assembly.provenance.parts.values()),
                 plugin_files=registry.files,
                 folder=lambda: folder if processes.leads else None,
                 resumed=saved,
@@ -282,6 +238,19 @@ def _again(
                 folders.rewrite_recipe(folder, recipe.as_table())
             with watched(run, watchers):
                 yield run
+
+
+def _pinned(recipe: Recipe, processes: Processes, out: str | Path | None) -> Recipe:
+    """Let a recipe that starts from a run name its checkpoint, to be followed again.
+
+    A run that is restarted has begun with the one that its own recipe names.
+    """
+    source = recipe.train.start_from
+    if not source:
+        return recipe
+    begun = Path(out) if out is not None and restartable() else None
+    found = processes.once(lambda: begun_from(begun, source) or pinned(source))
+    return evolve(recipe, train=evolve(recipe.train, start_from=found))
 
 
 def _arithmetic(

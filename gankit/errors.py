@@ -12,7 +12,7 @@ GankitError
 ├── BrokenItem            one unreadable item of a data set: skipped and counted
 ├── HookError             a hook of a plugin raised; carries the plugin and the hook
 ├── DivergedError         values that are not finite, again and again
-└── PeerError             another process of the same run failed first
+└── PeerError             another process that shares the work failed first
 """
 
 from __future__ import annotations

@@ -54,6 +54,8 @@ class Draws:
     """
 
     HOST = ("mismatch",)  # whose numbers the host looks at, and would wait for
+    # drawn for a batch at once, of which a piece has its rows: (step, turn, batch)
+    WHOLE, _UNCUT = ("noise", "mismatch"), 3
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._seed, self._device = seed, device
@@ -63,10 +65,18 @@ class Draws:
         seed_global(self._seed, "global", *at)
 
     def at(self, *at: int) -> Callable[[str], torch.Generator]:
-        """Return what gives the generator of a purpose in a round."""
-        return lambda purpose: generator(
-            "cpu" if purpose in self.HOST else self._device, self._seed, purpose, *at
-        )
+        """Return what gives the generator of a purpose in a round.
+
+        Args:
+            at: step, turn, and where the samples are, as `Shards.place` says it.
+        """
+
+        def give(purpose: str) -> torch.Generator:
+            device = "cpu" if purpose in self.HOST else self._device
+            where = at[: self._UNCUT] if purpose.startswith(self.WHOLE) else at
+            return generator(device, self._seed, purpose, *where)
+
+        return give
 
 
 class HeldDraws(Draws):

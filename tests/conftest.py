@@ -28,7 +28,8 @@ settings.load_profile("gankit")
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Give a place to install plugins in, which this test's process searches."""
-    monkeypatch.delenv("GANKIT_DISABLE_PLUGINS", raising=False)
+    for name in ("GANKIT_LOAD_PLUGINS", "GANKIT_DISABLE_PLUGINS"):
+        monkeypatch.delenv(name, raising=False)
     made = Site(tmp_path / "site")
     monkeypatch.syspath_prepend(made.folder)
     yield made

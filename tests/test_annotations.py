@@ -414,6 +414,7 @@ def test_the_first_items_are_looked_at_when_parts_are_assembled(
         (lambda: Classes("ab"), "'ab' are no names"),
         (lambda: Classes(("a", "b", "a")), "the names 'a' are there twice"),
         (lambda: Vector((1, 2)), r"\(1, 2\) are no names"),
+        (lambda: Vector(2), "2 are no names"),
         (lambda: Tags(("",)), "are no names"),
         (lambda: Picture((4, 4)), r"\(4, 4\) is no shape of a picture"),
         (lambda: Picture(4), "4 is no shape of a picture"),

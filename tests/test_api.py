@@ -19,7 +19,7 @@ from gankit import hookimpl
 from gankit.errors import DataError, HookError, PluginError, RunError, UsageError
 from gankit.game.assembly import Provenance
 from gankit.plugins.discovery import discover
-from gankit.runs.pictures import Samples
+from gankit.runs.pictures import Samples, on_white
 from gankit.runs.report import Report
 from gankit.runs.run import Run
 from tiny import CAPTIONED, LABELLED, metrics
@@ -311,6 +311,22 @@ def test_a_grid_shows_the_pixels_that_were_generated() -> None:
         (255, 255, 255),
         (255, 0, 102),
     ]
+
+
+def test_transparent_pictures_lie_on_a_checkered_ground() -> None:
+    """Opaque, half and not at all: red, red over white and grey, the ground alone."""
+    red = torch.tensor([1.0, 0.0, 0.0])
+    cells = [torch.cat([red, torch.tensor([a])]) for a in (1.0, 0.6, 0.0)]
+    samples = Samples(torch.stack(cells)[:, :, None, None].expand(3, 4, 14, 14), ())
+    picture = samples.picture()
+    colours = [{c for _, c in picture.crop(b).getcolors()} for b in samples.cells()]
+    assert colours == [
+        {(255, 0, 0)},
+        {(255, 102, 102), (235, 82, 82)},
+        {(255, 255, 255), (204, 204, 204)},
+    ]
+    laid = on_white(samples.samples)[:, :, 0, 0]
+    assert torch.allclose(laid, torch.tensor([[1.0, 0, 0], [1, 0.4, 0.4], [1, 1, 1]]))
 
 
 @pytest.mark.parametrize("captions", [(), ("a red circle that is long", "b", "c")])

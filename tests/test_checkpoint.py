@@ -269,7 +269,7 @@ def _forge(path: Path, file: str, content: bytes) -> None:
     """Replace a file, and make the manifest say that it is right."""
     (path / file).write_bytes(content)
     manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-    manifest["files"][file] = checkpoint._digest(path / file)
+    manifest["files"][file] = checkpoint.digest_of_file(path / file)
     del manifest["digest"]
     manifest["digest"] = checkpoint._digest_of(manifest)
     (path / MANIFEST).write_text(json.dumps(manifest), "utf-8")
@@ -384,10 +384,8 @@ def test_parts_are_compared_by_name_and_compatible_version(folder: Path) -> None
     def restore(*loss: str) -> None:
         restore_into(
             evolve(found, parts={"loss": Origin("acme-gan", "odd", "1.0")}),
-            networks=run.game.networks(),
-            stateful=run.game.stateful(),
-            device=CPU,
-            parts={"loss": Origin(*loss)} if loss else {},
+            run.game,
+            {"loss": Origin(*loss)} if loss else {},
         )
 
     restore("acme-gan", "odd", "1.3")

@@ -7,7 +7,8 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from gankit.cli import COMMANDS, run
+from gankit.cli import COMMANDS, Context, run
+from gankit.errors import UsageError
 from gankit.plugins.discovery import discover
 from sites import Site, yields
 
@@ -45,7 +46,7 @@ def test_a_part_is_shown_with_its_options(capsys: Capture) -> None:
     assert run(["show", "penalty", "r1"]) == 0
     shown = capsys.readouterr().out
     assert shown.startswith("penalty gankit-losses/r1 ")
-    (row,) = [line for line in shown.splitlines() if line.startswith("every ")]
+    (row,) = [line for line in shown.splitlines() if line.startswith("every  ")]
     assert row.split()[1] == "1"
     assert "a whole number at least 1" in row
     assert "Args:" not in shown
@@ -82,6 +83,13 @@ def test_a_part_without_a_docstring_is_shown_without_one(
         "OPTION  DEFAULT    TAKES                    MEANING\n"
         "form    ReLU       what no recipe can hold\n"
         "pair    (1, None)  a list\n"
+        "\n"
+        "[generator]\n"
+        'use = "net"\n'
+        "# form: ReLU by default\n"
+        "# pair: (1, None) by default; it takes a list\n"
+        "\n"
+        f"source: {site.folder / 'quiet_net.py'}, line 6\n"
     )
     assert run(["show", "generator", "net", "--schema"]) == 0
     assert json.loads(capsys.readouterr().out)["properties"] == {
@@ -115,6 +123,7 @@ def test_recipes_and_plugins_are_listed(capsys: Capture) -> None:
         p for p in json.loads(capsys.readouterr().out) if p["plugin"] == "gankit-papers"
     ]
     assert papers["status"] == "loaded"
+    assert "quickstart" in papers["parts"]["recipe"]
 
 
 def test_a_plugin_can_be_left_out_of_one_call(
@@ -130,9 +139,16 @@ def test_a_plugin_can_be_left_out_of_one_call(
     monkeypatch.setenv("GANKIT_DISABLE_PLUGINS", "gankit-losses")
     assert run(["plugins"]) == 0
     (line,) = [x for x in capsys.readouterr().out.splitlines() if "disabled" in x]
-    assert line.split() == ["gankit-losses", "disabled"]
+    assert line.split() == ["gankit-losses", "0.1.0", "left", "out:", "disabled"]
     assert run(["show", "loss", "gankit-losses/hinge"]) == 2
     assert "the plugin 'gankit-losses' is disabled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_process_can_do_no_work(count: int) -> None:
+    """A command whose option takes any number would else end without a word."""
+    with pytest.raises(UsageError, match=rf"^{count} processes can do no work; ask "):
+        Context().launch(count)
 
 
 def test_the_doctor_finds_what_is_wrong(site: Site, capsys: Capture) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -72,6 +73,33 @@ def test_streamed_batches_are_the_resident_ones(workers: int) -> None:
         assert _first_numbers(feed, 9) == _first_numbers(_feed(resident), 9)
     finally:
         feed.close()
+
+
+@pytest.mark.parametrize("error", [EOFError, ConnectionResetError])
+def test_a_connection_that_breaks_off_is_a_worker_that_died(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it hands a tensor over: it is replaced once, and then told of."""
+
+    def torn() -> Iterator[Any]:
+        raise error
+        yield
+
+    start, left = Feed._start, [1]
+
+    def starting(self: Feed, number: int) -> None:
+        start(self, number)
+        if left[0]:
+            left[0] -= 1
+            self._stream = torn()
+
+    monkeypatch.setattr(Feed, "_start", starting)
+    streamed = read_data(Numbers(20), device=CPU, mode="streamed")
+    resident = read_data(Numbers(20), device=CPU)
+    assert _first_numbers(_feed(streamed), 4) == _first_numbers(_feed(resident), 4)
+    left[0] = 2
+    with pytest.raises(DataError, match="died twice in a row"):
+        _feed(streamed).batch(0)
 
 
 def test_a_batch_is_a_function_of_its_number() -> None:

@@ -47,6 +47,7 @@ _CAPTIONS = [
     "conditioner.fit_steps=2",
     "conditioner.fit_batch=4",
 ]
+_RESIDUAL = ["generator.widths=[4, 4, 4]", "discriminator.widths=[4, 4, 4]"]
 _MAXOUT = ["discriminator.sample_hidden=4", "discriminator.hidden=[4]"]
 RECIPES = {
     "mlp-gan": [*_MAXOUT, "generator.hidden=[8]"],
@@ -59,7 +60,18 @@ RECIPES = {
     ],
     "dcgan": _PICTURES,
     "text-to-image": _CAPTIONS,
+    "low-data": [
+        *_PICTURES[1:],
+        "augmentations.0.target=0",
+        "augmentations.0.images=40",
+        "augmentations.0.every=2",
+    ],
+    # by an encoder that is there, in place of a package's
+    "text-fusion": [*_CAPTIONS, "conditioner.use=char-cnn-rnn"],
     "quickstart": _CAPTIONS,
+    "sngan": _RESIDUAL,
+    "cgan-projection": _RESIDUAL,
+    "r3gan": [*_RESIDUAL, *(f"{p}.group=4" for p in ("generator", "discriminator"))],
 }
 RESIDENT, STREAMED = ["train.data=resident"], ["train.data=streamed", "train.workers=0"]
 CASES = [(name, data) for name in RECIPES for data in (RESIDENT, STREAMED)]

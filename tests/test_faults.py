@@ -406,7 +406,7 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(place: Place) -> None:
     path, marker = place.out / "checkpoints/00000002", place.folder / "marker"
     torch.save({"game": {}, "hooks": {"gankit": _Payload(marker)}}, path / STATE)
     manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-    manifest["files"][STATE] = checkpoint._digest(path / STATE)
+    manifest["files"][STATE] = checkpoint.digest_of_file(path / STATE)
     del manifest["digest"]
     manifest["digest"] = checkpoint._digest_of(manifest)
     (path / MANIFEST).write_text(json.dumps(manifest), "utf-8")

@@ -586,7 +586,9 @@ def test_logits_that_are_no_numbers_are_not_ranked() -> None:
             return torch.where(torch.arange(len(logits)) == 1, torch.nan, logits)
 
     run = make_run(discriminator=Broken(Shapes((2,), 3)))
-    assert run.game.play(0)["AUC"].isnan()
+    seen = run.game.play(0)
+    assert seen["AUC"].isnan()
+    assert seen["real sign"].isnan()
 
 
 def test_a_loss_that_is_no_scalar_is_refused() -> None:

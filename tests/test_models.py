@@ -79,7 +79,10 @@ CASES = {
     "two scales": Model("patches", {"discriminator": {"use": "two-scales"}}, PICTURES),
     "feature matching": Model(
         "features",
-        {"discriminator": {"use": "featured"}, "loss": {"use": "feature-matching"}},
+        {
+            "discriminator": {"use": "featured", "width": 8},
+            "loss": {"use": "feature-matching"},
+        },
     ),
     "BiGAN": Model(
         "bigan", {"discriminator": {"use": "joint"}, "loss": {"use": "bigan"}}
@@ -87,9 +90,9 @@ CASES = {
     "InfoGAN": Model(
         "infogan",
         {
-            "noise": {"use": "coded"},
-            "discriminator": {"use": "featured"},
-            "loss": {"use": "infogan"},
+            "noise": {"use": "coded", "classes": 3},
+            "discriminator": {"use": "featured", "width": 8},
+            "loss": {"use": "infogan", "classes": 3, "width": 8},
         },
     ),
     "mode seeking": Model("seeking", {"penalties": [{"use": "mode-seeking"}]}),
@@ -108,7 +111,9 @@ CASES = {
         "adaptive",
         {
             "discriminator": {"use": "dcgan", "width": 2},
-            "augmentations": [{"use": "adaptive", "target": 0.0}],
+            "augmentations": [
+                {"use": "adaptive", "target": 0.0, "images": 100, "every": 1}
+            ],
         },
         PICTURES,
     ),
@@ -116,8 +121,15 @@ CASES = {
         "auxiliary",
         {
             "conditioner": {"use": "label"},
-            "discriminator": {"use": "classifying"},
+            "discriminator": {"use": "classifying", "width": 8},
             "loss": {"use": "auxiliary"},
+        },
+    ),
+    "projection": Model(
+        "projection",
+        {
+            "conditioner": {"use": "label"},
+            "discriminator": {"use": "projection", "width": 8},
         },
     ),
     "warm start": Model("warm"),

@@ -16,6 +16,7 @@ from gankit import Count, Fraction, NonNegative, Positive, Shapes, Whole
 from gankit.contracts.limits import Range
 from gankit.errors import PluginError
 from gankit.plugins.options import REQUIRED, Option, options_of, own_doc
+from gankit.testing import partners
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -203,6 +204,18 @@ def test_a_range_holds_what_all_of_its_limits_allow(
     alone = [Range(at_least=least), Range(at_most=most), Range(above=above)]
     together = Range(at_least=least, at_most=most, above=above)
     assert together.holds(value) == all(limit.holds(value) for limit in alone)
+
+
+def test_types_of_an_inherited_constructor_are_those_of_where_it_was_written() -> None:
+    """Its module may import what the module of the part does not."""
+
+    class Own(partners.Items):
+        """A data set of one's own."""
+
+    kinds = {option.name: option.type for option in options_of(Own)}
+    assert kinds["shape"] == tuple[Count, ...]
+    assert kinds["extra_kind"] is partners.Extra
+    assert "Extra" not in globals()
 
 
 def test_a_range_reads_as_a_phrase() -> None:

@@ -16,7 +16,7 @@ from gankit.errors import HookError, PluginError, RunError
 from gankit.plugins.discovery import discover
 from gankit.plugins.hooks import Hooks
 from gankit.plugins.importing import resolve
-from gankit.plugins.registry import Failure, Registry
+from gankit.plugins.registry import Failure, LeftOut, Registry
 from sites import HEAD, Site, yields
 
 WriteFile = Callable[[str, str], Path]
@@ -112,9 +112,15 @@ def test_all_of_them_at_once_leave_the_others_loading(site: Site) -> None:
     assert found.hooks.names() == set(before)
 
 
-def test_a_plugin_for_another_core_is_not_even_imported(site: Site) -> None:
+@pytest.mark.parametrize(
+    "requirement",
+    ["gankit>=9", "Gankit >=9", "gankit>=9; python_version >= '3.11'"],
+)
+def test_a_plugin_for_another_core_is_not_even_imported(
+    requirement: str, site: Site
+) -> None:
     """What was made for other contracts must not run against these."""
-    site.install("bad-gan", GOOD, requires=["gankit>=9"])
+    site.install("bad-gan", GOOD, requires=[requirement])
     discover()
     assert "bad_gan" not in sys.modules
 
@@ -123,16 +129,17 @@ def test_a_plugin_for_another_core_is_not_even_imported(site: Site) -> None:
     "requirement",
     [
         "gankit>=9; extra == 'future'",
+        "gankit>=9; python_version < '3'",
         "gankit-losses>=9",
         "gankit_other>=9",
         "gankit",
         "gankit>=0.0.1,<99",
     ],
 )
-def test_only_the_core_s_own_unconditional_requirement_counts(
+def test_only_the_core_s_own_requirement_that_holds_here_counts(
     requirement: str, site: Site
 ) -> None:
-    """Other distributions that begin with gankit, and extras, do not."""
+    """Other distributions that begin with gankit, other Pythons, and extras, do not."""
     site.install("acme-gan", GOOD, requires=[requirement])
     assert _loaded(discover())["acme-gan"] == "1.0"
 
@@ -172,7 +179,7 @@ def test_a_disabled_plugin_is_not_imported_and_is_listed(
     if how == "environment":
         monkeypatch.setenv("GANKIT_DISABLE_PLUGINS", " bad-gan , other,")
     found = discover(disable=["bad-gan"] if how == "call" else [])
-    assert found.disabled == ("bad-gan",)
+    assert found.left_out == (LeftOut("bad-gan", "1.0", "disabled"),)
     assert found.failures == ()
     assert "good-gan" in _loaded(found)
     assert "bad_gan" not in sys.modules
@@ -302,7 +309,7 @@ def test_an_error_in_an_installed_plugin_s_hook_names_it(site: Site) -> None:
     hook = "@hookimpl\ndef gankit_after_run(run):\n    return 1 / run\n"
     site.install("acme-gan", f"{HEAD}\n{hook}")
     with pytest.raises(HookError, match="ZeroDivisionError") as caught:
-        discover().hooks.call("gankit_after_run", run=0)
+        discover(disable=["gankit-board"]).hooks.call("gankit_after_run", run=0)
     assert caught.value.plugin == "acme-gan"
 
 

@@ -16,9 +16,12 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 from gankit.cli import run
+from gankit.compute.processes import Processes, _LostContactError
+from gankit.errors import GankitError, RunError
 from tiny import CAPTIONED, LABELLED, metrics, tree, without, write
 
 # a penalty with a state of its own: a moving average of the real logits
@@ -245,14 +248,14 @@ def test_every_process_fails_when_one_does(
 def test_a_process_that_is_lost_while_the_others_save_is_named(
     rank: int, tmp_path: Path, plugin: Callable[[str, str], Path]
 ) -> None:
-    """Not the hook in which the others have noticed."""
+    """Once; not the hook in which the others have noticed."""
     bad = plugin("bad", FAULT.format(rank=rank, deed=FAULTS["killed"][0]))
     recipe, folder = write(tmp_path, LABELLED), tmp_path / "run"
     words = ["train.checkpoint_every=3", "--plugin", bad, "--out", folder]
-    code, _, err = _ended(_gankit("train", recipe, *words, "--processes", 2))
+    code, _, err = _ended(_gankit("train", recipe, *words, "--processes", 4))
     assert code == 1
     assert "was killed by SIGKILL" in err
-    assert "lost contact with another, which said nothing" in err
+    assert err.count("lost contact with another, which said nothing") == 1
     assert "the hook gankit_after_step of plugin 'gankit.checkpoints'" not in err
 
 
@@ -292,6 +295,42 @@ def test_a_users_mistake_is_told_once(tmp_path: Path) -> None:
     assert code == 2
     assert err.count("no recipe named 'dgcan'; did you mean 'dcgan'") == 1
     assert err.count("error") == 1
+
+
+def test_a_plugin_s_command_shares_its_work_as_the_docs_show(
+    labelled: str, plugin: Callable[[str, str], Path]
+) -> None:
+    """Two processes find what one does, and the first tells it."""
+    page = Path(__file__).parents[1] / "docs" / "many-processes.md"
+    shown = page.read_text("utf-8").partition(':caption: "`my_command.py`"\n\n')[2]
+    file = plugin("my_command", shown.partition("```")[0])
+    told = [
+        _ended(_gankit("--plugin", file, "brightness", labelled, "--processes", n))
+        for n in (1, 2)
+    ]
+    assert told[0] == told[1]
+    code, out, err = told[0]
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"-?\d\.\d{3}\n", out)
+
+
+def test_where_processes_are_joined_within_others_a_failure_is_told_once() -> None:
+    """By the one that failed; or, where all fail in the same words, by one of them."""
+    inner, outer = dist.HashStore(), dist.HashStore()
+
+    def leave(rank: int, error: BaseException) -> GankitError:
+        for store in (inner, outer):
+            error = Processes(rank, 2, rank, 2, store).blame(error)
+        assert isinstance(error, GankitError)
+        return error
+
+    failed = leave(1, RunError("no room"))
+    lost = leave(0, _LostContactError("closed"))
+    assert str(lost) == "process 1 of 2 failed: no room"
+    assert (failed.told_elsewhere, lost.told_elsewhere) == (False, True)
+    inner, outer = dist.HashStore(), dist.HashStore()
+    alike = [leave(rank, RunError("no room")) for rank in (1, 0)]
+    assert [error.told_elsewhere for error in alike] == [False, True]
 
 
 def _until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:

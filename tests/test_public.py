@@ -10,6 +10,7 @@ import click
 import pytest
 
 import gankit
+import gankit.testing
 from gankit import hookspecs
 from gankit.cli import COMMANDS
 from gankit.plugins.importing import resolve
@@ -31,6 +32,7 @@ def test_these_are_the_public_names() -> None:
         "Facts",
         "Fraction",
         "Item",
+        "Judge",
         "Kind",
         "Noise",
         "NonNegative",
@@ -40,6 +42,7 @@ def test_these_are_the_public_names() -> None:
         "Picture",
         "Player",
         "Positive",
+        "Processes",
         "Range",
         "Recipe",
         "Report",
@@ -59,7 +62,10 @@ def test_these_are_the_public_names() -> None:
         "assemble",
         "assemble_dataset",
         "hookimpl",
+        "joined",
         "load",
+        "load_judge",
+        "pack",
         "plugin_options",
         "read_data",
         "read_recipe",
@@ -67,7 +73,13 @@ def test_these_are_the_public_names() -> None:
         "resuming",
         "starting",
         "train",
+        "unpack",
     ]
+
+
+def test_this_is_the_public_name_of_the_kit() -> None:
+    """All else of gankit.testing may change."""
+    assert gankit.testing.__all__ == ["parametrize_parts"]
 
 
 @pytest.mark.parametrize("name", gankit.__all__)

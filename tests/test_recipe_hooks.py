@@ -450,7 +450,7 @@ def test_other_hooks_than_the_checkpoint_s_begin_anew_and_it_is_said(
         f"hooks.1: the checkpoint has watch_parts/told {plugin}, this run none" in said
     )
     again = gankit.resume(tmp_path / "run", {"train.steps": 4}, plugins=[plugin])
-    assert again.notes == ()
+    assert not [note for note in again.notes if "checkpoint" in note]
 
 
 def test_a_state_that_a_hook_no_longer_reads_is_said(

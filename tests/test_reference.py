@@ -44,8 +44,8 @@ class _Maxout(nn.Linear):
         return super().forward(inputs).unflatten(1, (self.pieces, -1)).amax(1)
 
 
-def _maxout(pieces: int) -> Make:
-    return lambda a, b: nn.Sequential(_Maxout(a, b, pieces), nn.Dropout(0.5))
+def _maxout(pieces: int, dropout: float = 0.5) -> Make:
+    return lambda a, b: nn.Sequential(_Maxout(a, b, pieces), nn.Dropout(dropout))
 
 
 def _bent(bend: nn.Module, dropout: float = 0.0) -> Make:
@@ -266,8 +266,9 @@ def _both(make: Callable[[], ref.Optimiser]) -> dict[str, ref.Optimiser]:
     return {D: make(), G: make()}
 
 
-def _sgd_of_2014(factor: float) -> dict[str, ref.Optimiser]:
+def _sgd_of_2014() -> dict[str, ref.Optimiser]:
     """Rates fall at every update; momentum rises from epoch 1 to epoch 250."""
+    factor = 0.999996000016
     schedules = {
         "lr": ("steps", partial(ref.exponential, factor=factor, floor=1e-6)),
         "momentum": ("epochs", partial(ref.linear, to=0.7, start=0, end=249)),
@@ -286,16 +287,18 @@ def _mlp_gan() -> Table:
             D: _Judging(judge, dropout=0.2),
         },
         "loss": ref.non_saturating(scale=0.5),
-        "optimisers": _sgd_of_2014(0.999996000016),
+        "optimisers": _sgd_of_2014(),
         "noise": _uniform(-1.7320508075688772, 1.7320508075688772),
         "simultaneous": True,
+        "half_life": 200_000,
     }
 
 
 def _cgan() -> Table:
-    layers = (_bent(nn.ReLU(), dropout=0.5),) * 2
+    layers, judging = (_bent(nn.ReLU()),) * 2, (_maxout(5, 0.2), _maxout(4, 0.2))
     maker = _Perceptron(layers, (NOISE, 4), (3, 5), hidden=[6], outputs=PIXELS)
-    judge = _Perceptron((_maxout(5), _maxout(4)), (PIXELS, 4), (3, 2), hidden=[3])
+    judge = _Perceptron(judging, (PIXELS, 4), (3, 2), hidden=[3])
+    adam = {"lr": 4e-4, "betas": (0.5, 0.99)}
     return {
         "modules": {
             G: _Shaped(maker, nn.Sigmoid(), 3, 16, 16),
@@ -303,9 +306,11 @@ def _cgan() -> Table:
             "conditioner": _OneHot(),
         },
         "loss": ref.HINGE,
-        "optimisers": _sgd_of_2014(0.99996000159993600),
-        "noise": _uniform(0.0, 1.0),
+        "penalties": [("R1", ref.r1, 4.0, 4)],
+        "optimisers": _both(lambda: ref.Optimiser(ref.adam, adam)),
+        "noise": _uniform(-1.7320508075688772, 1.7320508075688772),
         "simultaneous": True,
+        "half_life": 200_000,
     }
 
 

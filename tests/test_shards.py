@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from games import Judge, Labels, Linear, make_assembly, make_run
 from gankit.compute.processes import ALONE, Processes
-from gankit.compute.shards import Mean, Shards, State, cut
+from gankit.compute.shards import Mean, Shards, cut
+from gankit.compute.state import State
 from gankit.contracts import Shapes
 from gankit.errors import UsageError
 

@@ -8,6 +8,7 @@
 ``{gankit-recipe} dcgan``                  a registered recipe as its file says it
 ``{gankit-docstring} gankit.errors``       a module's docstring, drawn as it is
 ``{gankit-optimizers}``                    the optimisers that a recipe may name
+``{gankit-checks}``                        what the conformance kit checks, of whom
 =========================================  ==========================================
 
 What gankit cannot answer is a warning, which ``sphinx-build -W`` refuses.
@@ -19,7 +20,7 @@ import inspect
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib import import_module, resources
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,17 @@ from sphinx.util.docutils import SphinxDirective
 
 from gankit import hookspecs
 from gankit.cli import COMMANDS, cli
-from gankit.cli.parts import default_text
 from gankit.errors import GankitError
 from gankit.plugins.discovery import discover
 from gankit.plugins.importing import resolve
 from gankit.plugins.options import Option, options_of, own_doc
 from gankit.plugins.registry import Entry, Registry
 from gankit.recipe.blocks import optimizer_names
+from gankit.recipe.files import registered
+from gankit.recipe.values import default_text
 from gankit.recipe.words import describe
+from gankit.testing.checks import CHECKS, Check
+from gankit.testing.subject import IN_GAMES
 
 _PLUGINS = Path(__file__).parents[2] / "plugins"
 _SECTION = re.compile(r"^(Args|Attributes|Raises|Returns|Yields):$", re.MULTILINE)
@@ -179,8 +183,13 @@ class CommandLine(_GankitDirective):
             if not found:
                 raise GankitError(f"there is no command {asked!r}")
             context = click.Context(resolve(found[0]), context, asked)
-        text = context.command.get_help(context)
-        yield nodes.literal_block("", text, language="text")
+        command = context.command
+        texts = [command.get_help(context)]
+        if asked and isinstance(command, click.Group):
+            for name, inner in command.commands.items():
+                texts.append(inner.get_help(click.Context(inner, context, name)))
+        for text in texts:
+            yield nodes.literal_block("", text, language="text")
 
 
 class Recipe(_GankitDirective):
@@ -188,12 +197,9 @@ class Recipe(_GankitDirective):
 
     def answer(self, asked: str) -> Iterable[nodes.Node]:
         """Make a literal block; a rebuild follows when the file changes."""
-        factory = _registry().find("recipe", asked).part.factory
-        package, _, name = str(factory).partition(":")
-        file = resources.files(package).joinpath(name)
+        text, file = registered(_registry().find("recipe", asked))
         self.env.note_dependency(str(file))
-        text = file.read_text("utf-8").rstrip()
-        yield nodes.literal_block("", text, language="toml")
+        yield nodes.literal_block("", text.rstrip(), language="toml")
 
 
 class ModuleDocstring(_GankitDirective):
@@ -266,6 +272,27 @@ def _mend_signature(
     return re.sub(r"<function <lambda>>|NOTHING", "...", signature), returned
 
 
+class Checks(_GankitDirective):
+    """The checks of the conformance kit."""
+
+    def answer(self, asked: str) -> Iterable[nodes.Node]:
+        """Make their table, in the order in which they are made."""
+        heads = ("check", "of", "what is true of a part that passes")
+        rows = [
+            (_code(check.name), self.cell(_whom(check)), self.cell(check.says))
+            for check in CHECKS
+        ]
+        yield self.table(heads, rows)
+
+
+def _whom(check: Check) -> str:
+    if check.installed:
+        return "installed plugins"
+    if check.kinds and set(check.kinds) >= set(IN_GAMES):
+        return "all that plays"
+    return ", ".join(check.kinds) if check.kinds else "all but recipes"
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     for name, directive in {
@@ -276,6 +303,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "gankit-recipe": Recipe,
         "gankit-docstring": ModuleDocstring,
         "gankit-optimizers": Optimizers,
+        "gankit-checks": Checks,
     }.items():
         app.add_directive(name, directive)
     # before napoleon, which writes stars of its own

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from typing import Any
 
 import click
 
+from gankit.compute.environment import leads, started_by_launcher
 from gankit.compute.waiting import wait_briefly
 from gankit.contracts.kinds import Command
 from gankit.errors import GankitError, UsageError
-from gankit.plugins.discovery import discover
+from gankit.plugins.discovery import GROUP, discover
 from gankit.plugins.importing import resolve
 from gankit.plugins.registry import Registry
 
@@ -22,12 +26,19 @@ COMMANDS = (
     Command("train", "gankit.cli.train:train", "Train a recipe."),
     Command("resume", "gankit.cli.train:resume", "Go on with a run."),
     Command("sample", "gankit.cli.sample:sample", "Draw pictures from a run."),
+    Command("pack", "gankit.cli.pack:pack", "Write a run into one file, to share it."),
+    Command(
+        "unpack", "gankit.cli.pack:unpack", "Show what a packed run says of itself."
+    ),
     Command("list", "gankit.cli.parts:list_parts", "List the parts there are."),
     Command(
         "show", "gankit.cli.parts:show", "Show a part, its options and its source."
     ),
     Command("recipes", "gankit.cli.parts:recipes", "List the recipes there are."),
-    Command("plugins", "gankit.cli.parts:plugins", "List plugins, and which failed."),
+    Command("plugins", "gankit.cli.plugins:plugins", "List plugins, and which failed."),
+    Command(
+        "check", "gankit.cli.check:check", "Check that parts keep their contracts."
+    ),
     Command("doctor", "gankit.cli.doctor:doctor", "Check this installation."),
 )
 
@@ -35,18 +46,44 @@ COMMANDS = (
 class Context:
     """What the options that every command takes ask for; ``click.pass_obj`` gives it.
 
+    Args:
+        words: all that was typed after ``gankit``.
+
     Attributes:
         files: local plugin files.
         disable: names of plugins to leave out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, words: Sequence[str] = ()) -> None:
+        self._words = tuple(words)
         self.files: list[str] = []
         self.disable: list[str] = []
 
     def discover(self) -> Registry:
         """Find the plugins."""
         return discover(self.files, self.disable)
+
+    def launch(self, count: int) -> int | None:
+        """Run the command that was typed in so many processes of this machine.
+
+        They find each other by `gankit.joined`. A command whose option asks for
+        ``count`` begins with ``if (code := context.launch(count)) is not None: return
+        code``.
+
+        Returns:
+            their exit code; None where this process is to do the work, because it is
+            the only one, or one of those that were started, also by torchrun.
+
+        Raises:
+            UsageError: ``count`` is not at least 1.
+        """
+        if count < 1:
+            raise UsageError(f"{count} processes can do no work; ask for at least 1")
+        if count == 1 or started_by_launcher():
+            return None
+        from gankit.compute.launch import launch
+
+        return launch(self._words, count)
 
 
 def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
@@ -128,14 +165,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line, and return its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    how: dict[str, Any] = {"standalone_mode": False, "obj": Context(words)}
     try:
-        with _ended_by_sigterm():
-            code = cli.main(arguments, prog_name="gankit", standalone_mode=False)
+        with _ended_by_sigterm(), told_in_a_line():
+            code = cli.main(words, prog_name="gankit", **how)
     except click.ClickException as error:
-        error.show()
+        if leads():
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped at once; what was saved before is kept", err=True)
+        if leads():  # else another process says so
+            click.echo("stopped at once; what was saved before is kept", err=True)
         return 1
     except GankitError as error:
         lines = [] if error.told_elsewhere else [f"error: {error}"]
@@ -156,3 +197,37 @@ def _ended_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def told_in_a_line() -> Iterator[None]:
+    """Say what the user of a part has to change, a FutureWarning, without a path.
+
+    Those of libraries are shown as Python does, with where they come from.
+    """
+    shown = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        *where: Any,
+        **how: Any,
+    ) -> None:
+        if not issubclass(category, FutureWarning) or _of_a_library(filename):
+            shown(message, category, filename, *where, **how)
+        elif leads():  # else another process says so
+            click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
+
+
+def _of_a_library(file: str) -> bool:
+    """Tell whether a file is of a package that is installed, and of no plugin's."""
+    found = re.match(r".*[/\\](?:site|dist)-packages[/\\](\w+)", file)
+    plugins = {re.split("[.:]", e.value)[0] for e in entry_points(group=GROUP)}
+    return found is not None and found[1] not in {"gankit", *plugins}

@@ -116,7 +116,9 @@ def _explain(
         choose_memory_format(assembly, device, saved),
         choose_compiled(assembly, saved),
         placed(assembly.dataset, device, assembly.train.data),
-        assembly.train.shards if assembly.train.reduce == "exact" else 1,
+        assembly.train.shards
+        if assembly.train.reduce == "exact"
+        else assembly.train.accumulate,
     )
     if device.type == "cpu":
         lines = (*lines, f"threads: {_cores()}")

@@ -75,6 +75,8 @@ def _told(run: Run) -> list[str]:
         f"folder {run.folder}",
         *run.choices,
     ]
+    if run.plugins:
+        lines.append("plugins: " + ", ".join(map(" ".join, run.plugins.items())))
     if data.skipped:
         lines.append(
             f"{len(data.skipped)} items skipped: " + "; ".join(data.skipped[:5])
@@ -138,7 +140,7 @@ class JsonLines(Lines):
         line = {"run": str(run.folder), "steps": run.total, "items": len(run.data)}
         told = {"skipped": run.data.skipped, "notes": run.notes, "choices": run.choices}
         said = {name: list(lines) for name, lines in told.items()}
-        click.echo(json.dumps(line | said))
+        click.echo(json.dumps(line | said | {"plugins": dict(run.plugins)}))
 
     @hookimpl
     def gankit_after_step(self, run: Run, report: Report) -> None:

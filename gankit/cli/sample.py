@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from gankit.cli import Context, plugin_options
 from gankit.data.facts import check_name
 from gankit.errors import UsageError
+
+if TYPE_CHECKING:
+    from gankit.runs.pictures import Samples
+    from gankit.runs.sampling import Sampler
 
 
 @click.command()
@@ -43,6 +48,19 @@ from gankit.errors import UsageError
     help="In each row hold the noise, and walk between two conditions.",
 )
 @click.option(
+    "--style",
+    multiple=True,
+    metavar="PICTURE",
+    help="Hold the noise that this picture is found to have; repeatable: a row each, "
+    "with all conditions.",
+)
+@click.option(
+    "--style-by",
+    default="",
+    metavar="NAME",
+    help="The inversion that finds noise for pictures, where there are several.",
+)
+@click.option(
     "--checkpoint", default="latest", help="latest, best, or the step of one."
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
@@ -61,6 +79,8 @@ def sample(
     truncation: float,
     interpolate: bool,
     interpolate_conditions: bool,
+    style: tuple[str, ...],
+    style_by: str,
     checkpoint: str,
     device: str,
     as_json: bool,
@@ -72,14 +92,17 @@ def sample(
     gankit sample runs/quickstart-1 --text "a red circle above a blue square"
     gankit sample runs/faces-1 --set pose="yaw=0.5, pitch=0"
     gankit sample runs/cgan-1 --interpolate-conditions --label 3 --label 8
+    gankit sample runs/birds-1 --style my-bird.jpg --text "a red bird" --text "an owl"
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
-    from gankit import api
+    from gankit import loading
 
     if interpolate and interpolate_conditions:
         raise UsageError(
             "--interpolate and --interpolate-conditions are two walks; choose one"
         )
-    sampler = api.load(
+    if style or style_by:
+        _refuse_beside_style(style)
+    sampler = loading.load(
         run,
         checkpoint=checkpoint,
         device=device,
@@ -89,7 +112,9 @@ def sample(
     for note in sampler.notes:
         click.echo(f"note: {note}", err=True)
     asked = _asked(label, text, others)
-    if interpolate or interpolate_conditions:
+    if style:
+        drawn = _styled(sampler, context, run, style, style_by, seed, asked)
+    elif interpolate or interpolate_conditions:
         walk = sampler.interpolate if interpolate else sampler.interpolate_conditions
         side = max(2, round(count**0.5))
         drawn = walk(rows=side, steps=side, seed=seed, **asked)
@@ -101,6 +126,47 @@ def sample(
         click.echo(json.dumps(said | {"captions": list(drawn.captions)}))
     else:
         click.echo(f"{len(drawn.samples)} samples in {output}")
+
+
+def _refuse_beside_style(style: tuple[str, ...]) -> None:
+    """Refuse options that mean nothing beside ``--style``, or without it."""
+    if not style:
+        raise UsageError("--style-by says who finds noise for a --style, which is not")
+    others = ("count", "truncation", "interpolate", "interpolate_conditions")
+    typed = click.get_current_context().get_parameter_source
+    for name in others:
+        if typed(name) is ParameterSource.COMMANDLINE:
+            flag = "-n" if name == "count" else f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{flag} means nothing beside --style, whose pictures settle the "
+                "noise, one sample for each picture and condition; leave it out"
+            )
+
+
+def _styled(
+    sampler: Sampler,
+    context: Context,
+    run: str,
+    style: tuple[str, ...],
+    style_by: str,
+    seed: int,
+    asked: dict[str, Any],
+) -> Samples:
+    """Find the noise of pictures, and draw each with each condition."""
+    from gankit.cli.progress import watcher
+    from gankit.runs import styling
+
+    inversion = styling.find_inversion(context.discover(), style_by)
+    pictures = styling.read_pictures(
+        style, sampler.facts, lambda text: click.echo(f"note: {text}", err=True)
+    )
+    # what is wrong with the conditions is said before minutes are spent
+    sampler.sample(max(map(len, asked.values()), default=1), **asked)
+    with watcher() as shown:
+        noise = styling.noise_for(
+            sampler, inversion, pictures, Path(run) / "inversions", shown.progress
+        )
+    return sampler.restyle(noise, seed=seed, **asked)
 
 
 def _asked(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gankit.cli import Context, plugin_options
+from gankit.compute.environment import leads
 
 if TYPE_CHECKING:
     from gankit.data.items import Progress
@@ -35,6 +36,12 @@ _PROCESSES = click.option(
 @click.argument("recipe", required=False)
 @_OVERRIDES
 @click.option("--out", metavar="DIR", help="Run folder.  [default: runs/RECIPE-N]")
+@click.option(
+    "--from",
+    "start_from",
+    metavar="RUN|FILE",
+    help="Begin with the weights of a run, checkpoint or .safetensors file that fit.",
+)
 @_PROCESSES
 @_JSON
 @plugin_options
@@ -44,6 +51,7 @@ def train(
     recipe: str | None,
     overrides: tuple[str, ...],
     out: str | None,
+    start_from: str | None,
     processes: int,
     as_json: bool,
 ) -> int:
@@ -53,16 +61,17 @@ def train(
     gankit train
     gankit train dcgan dataset.root=data loss.use=hinge train.steps=2000
     gankit train my.toml --plugin my_parts.py --out runs/mine
+    gankit train dcgan dataset.root=other --from runs/dcgan-1
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
     _import_torch()
     from gankit import api
 
     if recipe is not None and "=" in recipe:  # no recipe, only overrides
         overrides, recipe = (recipe, *overrides), None
-    if processes > 1 and not _is_launched():
-        where = ["--out", out] if out else []
-        words = ["train", recipe or "quickstart", *overrides, *where]
-        return _shared(words, processes, context, as_json=as_json)
+    if start_from is not None:
+        overrides = (*overrides, f"train.start_from={json.dumps(start_from)}")
+    if (code := context.launch(processes)) is not None:
+        return code
     with _shown(as_json=as_json) as (watchers, progress):
         run = api.train(
             recipe or "quickstart",
@@ -99,9 +108,8 @@ def resume(
     _import_torch()
     from gankit import api
 
-    if processes > 1 and not _is_launched():
-        words = ["resume", run, *overrides]
-        return _shared(words, processes, context, as_json=as_json)
+    if (code := context.launch(processes)) is not None:
+        return code
     with _shown(as_json=as_json) as (watchers, progress):
         resumed = api.resume(
             run,
@@ -131,30 +139,10 @@ def _import_torch() -> None:
         gc.enable()
 
 
-def _is_launched() -> bool:
-    from gankit.compute.processes import started_by_launcher
-
-    return started_by_launcher()
-
-
-def _shared(words: list[str], count: int, context: Context, *, as_json: bool) -> int:
-    """Run the same command in several processes."""
-    from gankit.compute.launch import launch
-
-    words += ["--json"] if as_json else []
-    for flag, values in (
-        ("--plugin", context.files),
-        ("--disable-plugin", context.disable),
-    ):
-        words += [word for value in values for word in (flag, value)]
-    return launch(words, count)
-
-
 @contextmanager
 def _shown(*, as_json: bool) -> Iterator[tuple[dict[str, object], Progress]]:
     """Show a run, in the process that speaks; give who watches, and who is told."""
     from gankit.cli.progress import JsonLines, watcher
-    from gankit.compute.processes import leads
 
     if not leads():
         yield {}, lambda done, total, text: None

@@ -33,7 +33,7 @@ def resolve_device(name: str, processes: Processes = ALONE) -> torch.device:
         return torch.device(wanted)
     raise DeviceError(
         f"there is no device {name!r} here{nearest(name, there)}; "
-        f"this machine has {listed(there)}; set train.device to one, or to 'auto'"
+        f"this machine has {listed(there)}; choose one of these, or 'auto'"
     )
 
 
@@ -43,13 +43,13 @@ def _one_of_many(name: str, there: list[str], processes: Processes) -> torch.dev
         return torch.device("cpu")
     if name not in ("auto", "cuda"):
         raise DeviceError(
-            f"{processes.size} processes cannot share the device {name!r}; set "
-            "train.device to 'auto', 'cuda' or 'cpu'"
+            f"{processes.size} processes cannot share the device {name!r}; choose "
+            "'auto', 'cuda' or 'cpu'"
         )
     if processes.local_size > len(gpus):
         raise DeviceError(
             f"{processes.local_size} processes need as many GPUs, and this machine has "
-            f"{len(gpus)}; start fewer, or set train.device to 'cpu'"
+            f"{len(gpus)}; start fewer, or choose the device 'cpu'"
         )
     return torch.device(gpus[processes.local_rank])
 

@@ -18,7 +18,7 @@ from types import FrameType
 import click
 import torch.distributed as dist
 
-from gankit.compute.processes import ALIVE
+from gankit.compute.environment import ALIVE
 
 _POLL = 0.1  # seconds
 # what the others get to notice that one has failed, and then to end

@@ -1,50 +1,43 @@
-"""The processes that share a run: who leads, what they tell each other, how they fail.
+"""The processes that share work: who leads, what they tell each other, how they fail.
 
-torchrun, or ``gankit train --processes N``, starts them and sets the environment
-variables that torch.distributed knows (RANK, WORLD_SIZE, …). There is no wrapper around
-the players: gradients are added up by :mod:`gankit.compute.shards`.
+There is no wrapper around the players: gradients are added up by
+:mod:`gankit.compute.shards`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import torch
 import torch.distributed as dist
 from attrs import field, frozen
 from torch import Tensor
-from torch.distributed.distributed_c10d import PrefixStore
-from torch.distributed.rendezvous import rendezvous
 
-from gankit.errors import GankitError, PeerError, RunError
+from gankit.errors import GankitError, PeerError
 
 T = TypeVar("T")
 
-ALIVE = "GANKIT_ALIVE_FD"  # a pipe that ends when the launcher does
-
 # A peer that died is noticed at once, by its closed connection: this is for one that
 # hangs. The first process samples, saves and measures meanwhile.
-_TIMEOUT = timedelta(minutes=30)
-_PATIENT = timedelta(days=7)  # the first process may fit a conditioner for long
-_FAILURE = "gankit/failure"
+TIMEOUT = timedelta(minutes=30)
+_FAILURE, _LOST = "gankit/failure", "gankit/lost"
 _REASON = re.compile(r"^(\[[^]]*\] *)+")  # where in gloo's source it was noticed
 _TELLING = 5.0  # seconds in which a process that fails says why
-_LEAVING = 60.0  # seconds that a process has to save when its launcher is gone
 
 
 @frozen(eq=False)
 class Processes:
-    """What one process knows of all those that share a run.
+    """What one process knows of all those that share its work; by itself, it is alone.
+
+    `gankit.joined` gives it. All of them have to come to the same calls in the same
+    order: one that does not come, because it had nothing to do or has caught an error
+    of such a call, is waited for in vain.
 
     Attributes:
         rank: this process, from 0; the first alone writes.
@@ -62,20 +55,24 @@ class Processes:
 
     @property
     def leads(self) -> bool:
-        """Tell whether this is the process that writes."""
+        """Tell whether this is the first process, which writes and speaks."""
         return self.rank == 0
 
-    def broadcast(self, value: T) -> T:
-        """Return the first process's value, in every process."""
+    def once(self, make: Callable[[], T]) -> T:
+        """Make something in the first process, and return it in every process.
+
+        ``make`` may not itself wait for the others; what it gives is pickled. Catch
+        nothing that it raises: only the first process would know of it.
+        """
         if self.size == 1:
-            return value
-        told = [value if self.leads else None]
+            return make()
+        told = [make() if self.leads else None]
         with _contact():
             dist.broadcast_object_list(told, src=0, group=self._patient)
-        return told[0]  # type: ignore[return-value] # what the first process gave
+        return told[0]  # type: ignore[return-value] # what the first process made
 
     def gather(self, value: T) -> list[T]:
-        """Return every process's value, by rank, in every process."""
+        """Return every process's value, by rank, in every process; it is pickled."""
         if self.size == 1:
             return [value]
         told: list[Any] = [None] * self.size
@@ -115,11 +112,13 @@ class Processes:
 
     def blame(self, error: BaseException) -> BaseException:
         """Tell the others why this process fails, or learn which one failed first."""
+        if isinstance(error, PeerError):
+            return error  # learnt where these processes were joined within
         if isinstance(error, _LostContactError):
             time.sleep(1.0)  # so that the first cause stands above what follows from it
             first = self._first_failure(wait=_TELLING)
             peer = PeerError(self._lost(error) if first is None else _said(first))
-            peer.told_elsewhere = first is not None and self.local_rank > 0
+            peer.told_elsewhere = self._is_told(first)
             for note in getattr(error, "__notes__", ()):
                 peer.add_note(note)
             return peer
@@ -133,6 +132,19 @@ class Processes:
             same = first["rank"] != self.rank and first["error"] == mine["error"]
             error.told_elsewhere = same
         return error
+
+    def _is_told(self, first: dict[str, Any] | None) -> bool:
+        """Tell whether another process of this machine says what there is to say."""
+        lowest = self.rank - self.local_rank
+        if first is not None:
+            here = lowest <= first["rank"] < lowest + self.local_size
+            return here or self.local_rank > 0
+        mine = str(self.rank)
+        try:
+            key = f"{_LOST}/{lowest}"
+            return bool(self._store.compare_set(key, "", mine).decode() != mine)
+        except RuntimeError:
+            return False  # the store is gone
 
     def _first_failure(self, wait: float) -> dict[str, Any] | None:
         limit = time.monotonic() + wait
@@ -149,8 +161,9 @@ class Processes:
         return (
             f"process {self.rank} of {self.size} lost contact with another, which said "
             "nothing: it was killed, as happens when memory runs out, its machine is "
-            f"gone, or it took over {_TIMEOUT.total_seconds() / 60:.0f} minutes; go on "
-            f"with `gankit resume` ({_REASON.sub('', str(error).partition('. ')[0])})"
+            f"gone, or it took over {TIMEOUT.total_seconds() / 60:.0f} minutes; start "
+            "again, a training with `gankit resume` "
+            f"({_REASON.sub('', str(error).partition('. ')[0])})"
         )
 
 
@@ -167,112 +180,6 @@ def _contact() -> Iterator[None]:
         yield
     except (RuntimeError, OSError) as error:  # gloo's and nccl's are RuntimeErrors
         raise _LostContactError(str(error)) from error
-
-
-def started_by_launcher() -> bool:
-    """Tell whether torchrun or ``--processes`` has started this process."""
-    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
-def leads() -> bool:
-    """Tell, before any contact, whether this process is to write and to speak."""
-    return not started_by_launcher() or os.environ["RANK"] == "0"
-
-
-def restartable() -> bool:
-    """Tell whether torchrun starts this again after a failure, or has done so."""
-    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
-
-
-@contextmanager
-def joined() -> Iterator[Processes]:
-    """Join those that were started with this process; alone, there is nothing to join.
-
-    Raises:
-        RunError: they cannot be reached.
-        PeerError: another one failed first.
-    """
-    if not started_by_launcher():
-        yield ALONE
-        return
-    if ALIVE in os.environ:
-        threading.Thread(target=_outlive_no_launcher, daemon=True).start()
-    own = not dist.is_initialized()
-    try:
-        processes = _meet()
-    except (RuntimeError, ValueError) as error:
-        raise RunError(
-            f"the processes of this run cannot reach each other: {error}; start them "
-            "with torchrun, or with --processes on one machine"
-        ) from error
-    try:
-        yield processes
-    except BaseException as error:
-        cause = processes.blame(error)
-        if cause is error:
-            raise
-        raise cause from error
-    finally:
-        if own:
-            dist.destroy_process_group()
-
-
-def _meet() -> Processes:
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    store, _, _ = next(rendezvous("env://", rank, size, timeout=_TIMEOUT))
-    store = PrefixStore(_agree_on_start(store, rank, size), store)
-    if not dist.is_initialized():
-        on_gpus = torch.cuda.is_available() and dist.is_nccl_available()
-        backend = "cpu:gloo,cuda:nccl" if on_gpus else "gloo"
-        if on_gpus and "LOCAL_RANK" in os.environ:
-            index = int(os.environ["LOCAL_RANK"])
-            torch.cuda.set_device(index % torch.cuda.device_count())
-        dist.init_process_group(
-            backend, timeout=_TIMEOUT, store=store, rank=rank, world_size=size
-        )
-    return Processes(
-        rank,
-        size,
-        int(os.environ.get("LOCAL_RANK", rank)),
-        int(os.environ.get("LOCAL_WORLD_SIZE", size)),
-        store,
-        dist.new_group(backend="gloo", timeout=_PATIENT),
-    )
-
-
-def _agree_on_start(store: Any, rank: int, size: int) -> str:
-    """Agree on a name for this start of the processes.
-
-    torchrun keeps its store when it starts failed processes again, and with it the
-    addresses of those that are gone; and its counts of restarts may differ by node.
-    """
-    mine = uuid4().hex
-    limit = time.monotonic() + _TIMEOUT.total_seconds()
-    others = range(1, size)
-    if rank:
-        store.set(f"gankit/hello/{rank}", mine)
-    while time.monotonic() < limit:
-        if rank == 0:
-            here = [r for r in others if store.check([f"gankit/hello/{r}"])]
-            hellos = {r: store.get(f"gankit/hello/{r}").decode() for r in here}
-            store.set("gankit/go", json.dumps({"start": mine, "hellos": hellos}))
-            if all(store.check([f"gankit/{mine}/{r}"]) for r in others):
-                return mine
-        elif store.check(["gankit/go"]):
-            go = json.loads(store.get("gankit/go"))
-            if go["hellos"].get(str(rank)) == mine:  # not of an earlier start
-                store.set(f"gankit/{go['start']}/{rank}", "")
-                return str(go["start"])
-        time.sleep(0.05)
-    raise RuntimeError("not all of them have started")
-
-
-def _outlive_no_launcher() -> None:
-    """Stop, as on SIGTERM, when the launcher is gone; nothing else would."""
-    os.read(int(os.environ[ALIVE]), 1)  # returns when the other end is closed
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_LEAVING)
-    os._exit(1)
 
 
 def _in_words(error: BaseException) -> str:

@@ -15,6 +15,7 @@ conditioner    `Facts`     :class:`Conditioner`
 dataset        nothing     :class:`Dataset`
 augmentation   nothing     :class:`Augmentation`
 noise          nothing     :class:`NoiseSource`
+inversion      nothing     :class:`gankit.contracts.inversion.Inversion`
 hook           nothing     methods marked with :data:`gankit.hookimpl`
 =============  ==========  =====================================================
 

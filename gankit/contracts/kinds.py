@@ -97,9 +97,17 @@ KINDS = (
         block="augmentations",
     ),
     Kind("noise", "the generator's random input"),
+    Kind("inversion", "pictures to the noise that they could have been drawn from"),
     Kind("hook", "watches a run", block="hooks"),
     Kind("recipe", "a whole run; its factory is 'package:file.toml'"),
 )
 
-OWN_BLOCKS = ("optimizer", "train", "description", "plugins", "provenance")
+OWN_BLOCKS = (
+    "optimizer",
+    "schedule",
+    "train",
+    "description",
+    "plugins",
+    "provenance",
+)
 """What else a recipe may hold, so that no kind's block has such a name."""

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 from attrs import frozen
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from gankit.compute.shards import Shards
 from gankit.data.columns import annotation_at
 from gankit.data.items import Data
+from gankit.data.lacking import Lacking
 from gankit.data.order import Order
 from gankit.data.samples import Read, Readable, collated, give_way, undisturbed
-from gankit.data.store import Store
 from gankit.errors import DataError
 from gankit.randomness import generator
 
@@ -30,6 +29,7 @@ class Batch:
     samples: Tensor
     positions: Tensor  # (B,), on the CPU
     data: Data
+    whole: tuple[Batch, slice] | None = None  # what it was cut from, and where
 
     @property
     def size(self) -> int:
@@ -48,7 +48,24 @@ class Batch:
 
     def mismatched_tokens(self, rng: torch.Generator) -> Tensor | None:
         """Tokens of items whose conditions are wrong for the samples, (B, ...)."""
+        if self.whole is not None:
+            batch, rows = self.whole
+            tokens = batch.mismatched_tokens(rng)
+            return None if tokens is None else tokens[rows]
         return self.data.tokens_at(self.data.strangers(self.positions, rng))
+
+    def pieces(self, count: int) -> list[Batch]:
+        """Cut it into equal pieces; itself where there is one."""
+        if count == 1:
+            return [self]
+        rows = [
+            slice(i, i + self.size // count)
+            for i in range(0, self.size, self.size // count)
+        ]
+        return [
+            Batch(self.samples[r], self.positions[r], self.data, (self, r))
+            for r in rows
+        ]
 
 
 class Feed:
@@ -97,19 +114,20 @@ class Feed:
             if store.whole:
                 self.close()
             positions = store.origin[positions]
-        batches = []
-        for i, shard in enumerate(self.shards.own):
-            piece = slice(i * self.shards.size, (i + 1) * self.shards.size)
+        batches, cuts = [], self.shards.pieces
+        for i, shard in enumerate(self.shards.own[::cuts]):
+            size = self.shards.size * cuts
+            piece = slice(i * size, (i + 1) * size)
             rng = None
             if hasattr(self.data.dataset, "transform"):
-                at = ("transform", number, shard)
-                rng = generator(self.data.device, self.seed, *at)
+                at = (number, *self.shards.place(shard))
+                rng = generator(self.data.device, self.seed, "transform", *at)
             if stored is None:
                 samples = self.data.samples(positions[piece], rng)
             else:
                 placed = stored[piece].to(self.data.device, non_blocking=True)
                 samples = self.data.prepared(placed, rng)
-            batches.append(Batch(samples, positions[piece], self.data))
+            batches += Batch(samples, positions[piece], self.data).pieces(cuts)
         return batches
 
     def begin(self, number: int) -> None:
@@ -132,9 +150,11 @@ class Feed:
             try:
                 read = next(self._stream)
                 return self._asked.popleft(), read
-            except RuntimeError as error:
+            except (RuntimeError, ConnectionError, EOFError) as error:
                 self.close()
-                if "DataLoader worker" not in str(error):
+                # one that dies while it hands over a tensor breaks the connection
+                cut = not isinstance(error, RuntimeError)
+                if not cut and "DataLoader worker" not in str(error):
                     raise
                 if attempt:
                     raise DataError(
@@ -154,32 +174,9 @@ class Feed:
         data = self.data
         return DataLoader(
             Readable(data.dataset, data.indices, data.form, self._plugin_files),  # type: ignore[arg-type] # map-style by duck type
-            batch_sampler=_Lacking(self._order, start, data.store, self._asked),
+            batch_sampler=Lacking(self._order, start, data.store, self._asked),
             num_workers=self._workers,
             collate_fn=collated,
             worker_init_fn=give_way,
             pin_memory=data.device.type == "cuda",
         )
-
-
-class _Lacking(Sampler[list[int]]):
-    """What is to be read for each batch from one number on, without end.
-
-    All of a batch or, where there is a store, what of it was neither there nor asked
-    for. What is asked for is noted, in order.
-    """
-
-    def __init__(
-        self, order: Order, start: int, store: Store | None, asked: deque[Tensor]
-    ) -> None:
-        self._order, self._start, self._asked = order, start, asked
-        self._lacking = None if store is None else ~store.there
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for number in count(self._start):
-            positions = self._order.batch(number)
-            if self._lacking is not None:
-                positions = torch.unique(positions[self._lacking[positions]])
-                self._lacking[positions] = False
-            self._asked.append(positions)
-            yield positions.tolist()

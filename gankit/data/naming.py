@@ -19,7 +19,8 @@ def names_of(given: Iterable[str]) -> tuple[str, ...]:
     Raises:
         DataError: there are none, or two are equal.
     """
-    names = () if isinstance(given, str) else tuple(given)
+    some_names = isinstance(given, Iterable) and not isinstance(given, str)
+    names = tuple(given) if some_names else ()
     if not names or not all(isinstance(name, str) and name for name in names):
         raise DataError(
             f"{short(given)} are no names for an annotation; give a tuple of texts, as "

@@ -20,6 +20,7 @@ from gankit.contracts.kinds import Origin
 from gankit.errors import MisfitError
 from gankit.game.misfits import Tried, try_out
 from gankit.game.noise import Noise
+from gankit.game.schedules import Schedule
 from gankit.game.settings import ADAM, PLAYERS, Optimizer, Train
 
 
@@ -46,7 +47,8 @@ class Assembly:
     From a recipe it is what :func:`gankit.assemble` returns; from objects, build it
     yourself: only ``dataset``, ``generator``, ``discriminator``, ``loss`` and ``train``
     (with steps or epochs) are needed. ``hooks`` watch the run, and ``others`` are the
-    parts of plugins' own kinds, by the name of their block in a recipe.
+    parts of plugins' own kinds, by the name of their block in a recipe. ``schedules``
+    are of ``train.ema`` and of ``penalties.0.weight``, by these names.
 
     Raises:
         MisfitError: everything that does not fit, at once.
@@ -66,6 +68,7 @@ class Assembly:
     optimizers: dict[str, Optimizer] = field(
         factory=lambda: {p: Optimizer(use="Adam", options=dict(ADAM)) for p in PLAYERS}
     )
+    schedules: Mapping[str, Schedule] = field(factory=dict)
     provenance: Provenance = field(factory=Provenance)
     tried: Tried = field(factory=Tried, init=False, repr=False)
 
@@ -103,6 +106,11 @@ class Assembly:
             parts = getattr(self, place)
             named |= {f"{place}.{i}": part for i, part in enumerate(parts)}
         return {place: part for place, part in named.items() if part is not None}
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Name the parts that are modules, by their place."""
+        parts = self.parts().items()
+        return {name: part for name, part in parts if isinstance(part, nn.Module)}
 
     def learning_with(self, player: str) -> list[nn.Module]:
         """List the modules whose parameters a player moves, its network first.

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
+
+from gankit.game.scheduled import EMA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gankit.game.assembly import Assembly
 
 
 class Average:
@@ -18,16 +26,32 @@ class Average:
     Args:
         network: what is averaged; the copy is made now.
         half_life: in samples.
+        ramp: the half-life is at most this share of the samples seen.
     """
 
     RAMP = 0.05
 
-    def __init__(self, network: nn.Module, half_life: int) -> None:
+    @classmethod
+    def of(cls, assembly: Assembly) -> Self | None:
+        """Return that of a game; None where there is none. A schedule has no ramp."""
+        if not (half_life := assembly.train.ema):
+            return None
+        ramp = math.inf if EMA in assembly.schedules else cls.RAMP
+        return cls(assembly.generator, half_life, ramp=ramp)
+
+    def __init__(
+        self, network: nn.Module, half_life: float, *, ramp: float = RAMP
+    ) -> None:
         self.network = deepcopy(network).requires_grad_(False)
         self.half_life = half_life
+        self.ramp = ramp
         self._seen = 0
         self._counter: Tensor | None = None  # of samples, on the device
         self._counting = False  # there, and not here
+
+    def follow(self, scheduled: Mapping[str, float]) -> None:
+        """Take the half-life that a schedule has for this step, if it has one."""
+        self.half_life = scheduled.get(EMA, self.half_life)
 
     @property
     def seen(self) -> int:
@@ -57,7 +81,7 @@ class Average:
     def update(self, network: nn.Module, samples: int) -> None:
         """Move towards the network by the share that ``samples`` new samples have."""
         self.seen += samples
-        half_life = max(min(self.half_life, self.RAMP * self.seen), 1e-8)
+        half_life = max(min(self.half_life, self.ramp * self.seen), 1e-8)
         decay = 0.5 ** (samples / half_life)
         live = network.state_dict()
         for name, mean in self.network.state_dict().items():
@@ -71,7 +95,7 @@ class Average:
         """Do as :meth:`update`, unless a flag on the device says that nobody moved."""
         assert self._counter is not None, "samples are counted on the device"
         self._counter += torch.where(refused, 0, samples)
-        half_life = (self.RAMP * self._counter).clamp(1e-8, max(self.half_life, 1e-8))
+        half_life = (self.ramp * self._counter).clamp(1e-8, max(self.half_life, 1e-8))
         share = 1 - 0.5 ** (samples / half_life)
         live = network.state_dict()
         for name, mean in self.network.state_dict().items():

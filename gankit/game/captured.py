@@ -45,6 +45,8 @@ def why_not_captured(assembly: Assembly) -> str:
     for player, optimizer in assembly.optimizers.items():
         for option in optimizer.schedule:
             return f"the {player}'s {option} follows a schedule"
+    for place in assembly.schedules:
+        return f"{place} follows a schedule"
     for place, part in assembly.parts().items():
         if not getattr(part, "capturable", True):
             return f"{place} {type(part).__name__} says that it is not capturable"

@@ -12,16 +12,18 @@ from torch import Tensor, nn
 
 from gankit.compute.compiling import Compiling
 from gankit.compute.device import Precision
-from gankit.compute.shards import Mean, State
+from gankit.compute.shards import Mean
+from gankit.compute.state import State
 from gankit.data.feed import Batch, Feed
-from gankit.errors import UsageError
 from gankit.game.assembly import Assembly, player_of
 from gankit.game.average import Average
+from gankit.game.given import scalar, without_gradient
 from gankit.game.guard import Guard, Look
 from gankit.game.players import Player
 from gankit.game.ranking import RANKED, ranking
+from gankit.game.scheduled import scheduled_at
 from gankit.game.settings import PLAYERS
-from gankit.game.step import Step, scalar
+from gankit.game.step import Step
 from gankit.game.unseen import unseen_of
 from gankit.game.update import Measured, Update, Updated
 from gankit.randomness import Draws
@@ -71,9 +73,8 @@ class Game:
         )
         networks = {name: getattr(assembly, name) for name in PLAYERS}
         self.compiling = Compiling(networks, compiled)
-        self.average = (
-            Average(assembly.generator, settings.ema) if settings.ema else None
-        )
+        self.average = Average.of(assembly)
+        self.scheduled: dict[str, float] = {}  # what has a schedule, in this step
         self.rounds: list[tuple[Player, ...]] = []
         if settings.order == "simultaneous":
             self.rounds.append((self.discriminator, self.generator))
@@ -103,6 +104,9 @@ class Game:
         unseen = None if updated else self.guard.without_waiting()
         played = unseen.round if unseen else partial(self._round, updated=updated)
         (unseen or self.guard).begin(index)
+        self.scheduled = scheduled_at(self.assembly, index, self.epochs(index))
+        if self.average is not None:
+            self.average.follow(self.scheduled)
         for turn, movers in enumerate(self.rounds):
             if not batches or self.discriminator in movers:
                 batches = self.feed.batch(number)
@@ -183,7 +187,7 @@ class Game:
                 put_back()  # every shard starts from the same state
             looks.append(Look(shard, batch))
             step = self._step(index, turn, shard, batch, movers, ahead, before)
-            self.draws.begin(index, turn, shard)
+            self.draws.begin(index, turn, *self.shards.place(shard))
             with self.precision.casting_once(), ExitStack() as frozen:
                 for idle in {self.generator, self.discriminator} - set(movers):
                     if not (ahead and idle is self.generator):
@@ -225,8 +229,7 @@ class Game:
 
     def trained(self) -> dict[str, nn.Module]:
         """Name the modules that take part in the game."""
-        parts = self.assembly.parts().items()
-        return {name: part for name, part in parts if isinstance(part, nn.Module)}
+        return self.assembly.networks()
 
     def networks(self) -> dict[str, nn.Module]:
         """Name every module whose weights are saved."""
@@ -269,8 +272,8 @@ class Game:
             discriminator=self.compiling["discriminator"],
             conditioner=self.conditioner,
             augmentations=self.augmentations,
-            draw_noise=self.noise,
-            rng=self.draws.at(index, turn, shard),
+            draw_noise=self.shards.rows(shard, self.noise),
+            rng=self.draws.at(index, turn, *self.shards.place(shard)),
             precision=self.precision,
             generator_moves=self.generator in movers,
             joins=self.assembly.judges_apart and self.discriminator in movers,
@@ -282,18 +285,16 @@ class Game:
     def _objective(self, player: Player, index: int, step: Step, look: Look) -> Tensor:
         """Add up what a player minimises: its side of the loss, and its penalties."""
         value = getattr(self.loss, player.name)(step)
-        loss = scalar(self.loss, value, step)
+        loss = scalar(self.loss, value, index)
         if not loss.requires_grad and player.learning():
-            raise UsageError(
-                f"the loss {type(self.loss).__name__} gave the {player.name} a number "
-                f"without a gradient in step {index + 1:,}; its author has to "
-                "compute it without .detach(), .item() and torch.no_grad()"
-            )
+            raise without_gradient(self.loss, player.name, index)
         look.term(player.name, f"loss {type(self.loss).__name__}", loss)
-        for penalty in self.penalties:
+        for i, penalty in enumerate(self.penalties):
             if player_of(penalty) == player.name and index % penalty.every == 0:
-                value = scalar(penalty, penalty(step), step)
+                value = scalar(penalty, penalty(step), index)
                 step.log(f"penalty/{type(penalty).__name__}", value)
                 look.term(player.name, f"penalty {type(penalty).__name__}", value)
-                loss = loss + penalty.weight * penalty.every * value
+                place = f"penalties.{i}.weight"
+                weight = self.scheduled.get(place, penalty.weight)
+                loss = loss + weight * penalty.every * value
         return loss

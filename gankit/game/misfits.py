@@ -12,7 +12,7 @@ from attrs import frozen
 from torch import nn
 
 from gankit.compute.memory import lay_out
-from gankit.compute.shards import State
+from gankit.compute.state import State
 from gankit.contracts import (
     UNBOUNDED,
     Augmentation,
@@ -27,9 +27,11 @@ from gankit.data.facts import Facts, told_apart_by
 from gankit.errors import listed
 from gankit.game import noise as noises
 from gankit.game.apart import judges_apart
+from gankit.game.contradicting import contradictions
 from gankit.game.forms import malformed
 from gankit.game.places import places, watching_misfits
-from gankit.game.settings import PLAYERS, Train, contradictions
+from gankit.game.scheduled import unscheduled
+from gankit.game.settings import PLAYERS, Train
 from gankit.game.trial import problems_of_play
 from gankit.game.twice import second_derivatives
 from gankit.randomness import global_stream
@@ -69,6 +71,7 @@ def try_out(assembly: Assembly) -> Tried:
     if isinstance(a.noise, noises.Noise):
         problems += noises.contradictions(a.noise)
     problems += misfits(a.dataset, a.conditioner, a.loss, a.train)
+    problems += unscheduled(a)
     problems += augmentation_misfits(a.augmentations, a.dataset.facts)
     problems += watching_misfits(places(a), a.provenance.parts)
     if problems:

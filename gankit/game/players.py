@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gankit.compute.memory import flat, is_plain, laid_out_as
 from gankit.errors import UsageError, nearest
 from gankit.game.optimizers import fastest, full_name, optimizer_class
+from gankit.game.schedules import option_at, option_changed
 from gankit.game.settings import Optimizer
 
 
@@ -153,11 +154,12 @@ class Player:
         """
         time = {"steps": steps, "epochs": epochs}
         for option, schedule in self._settings.schedule.items():
-            if option in self._held:
+            if option.partition(".")[0] in self._held:
                 continue
-            value = schedule(self._settings.options[option], time[schedule.unit])
+            initial = option_at(self._settings.options, option)
+            value = schedule(initial, time[schedule.unit])
             for group in self.optimizer.param_groups:
-                group[option] = value
+                group.update(option_changed(group, option, value))
         if self._settings.clip:
             nn.utils.clip_grads_with_norm_(self.parameters, self._settings.clip, norm)
         for parameter in self.parameters:

@@ -34,5 +34,7 @@ def ranking(real_logits: Tensor, fake_logits: Tensor) -> dict[str, Tensor]:
     return {
         AUC: torch.where(broken, math.nan, (ranked.mean() + 1) / 2),
         CLEARANCE: (real.min() - fake.max()) / (real.mean() - fake.mean()).abs(),
-        REAL_SIGN: real_logits.sign().mean(),
+        REAL_SIGN: torch.where(
+            real_logits.sum().isnan(), math.nan, real_logits.sign().mean()
+        ),
     }

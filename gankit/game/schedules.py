@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Protocol
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Protocol
 
 from attrs import frozen
 
@@ -111,3 +112,22 @@ SCHEDULES: dict[str, type] = {
     "stepwise": Stepwise,
     "cosine": Cosine,
 }
+
+
+def option_at(options: Mapping[str, Any], name: str) -> float:
+    """Return an option that is a number: ``lr``, or ``betas.1`` of several."""
+    whole, _, place = name.partition(".")
+    value: float = options[whole][int(place)] if place else options[whole]
+    return value
+
+
+def option_changed(
+    options: Mapping[str, Any], name: str, value: float
+) -> dict[str, Any]:
+    """Return the option that such a name is of, with that number changed."""
+    whole, _, place = name.partition(".")
+    if not place:
+        return {whole: value}
+    numbers = list(options[whole])
+    numbers[int(place)] = value
+    return {whole: tuple(numbers)}

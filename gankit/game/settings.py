@@ -1,4 +1,4 @@
-"""What a game is set to: training, optimisers; and what contradicts itself."""
+"""What a game is set to: training, optimisers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ class Train:
         steps: steps of the game: k discriminator updates and one generator update.
         epochs: passes over the data, instead of steps.
         batch_size: real samples in one update.
+        accumulate: pieces in which a process takes its batch, one after the other, to
+            save memory; gradients are added up before anybody moves.
         seed: with the recipe and the data, fixes every random number of the run.
+        start_from: a run folder, checkpoint or .safetensors file whose weights, as far
+            as they fit, the networks begin with; empty for none.
         device: auto, cpu, cuda, cuda:N or mps.
         precision: fp32; tf32 for its products; or autocast to bf16 or fp16.
         reduce: how shards of a batch are added up; exact gives the same bits for any
@@ -55,7 +59,9 @@ class Train:
     steps: Count | None = None
     epochs: Positive | None = None
     batch_size: Count = 64
+    accumulate: Count = 1
     seed: Whole = 0
+    start_from: str = ""
     device: str = "auto"
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     reduce: Literal["fast", "exact"] = "fast"
@@ -87,32 +93,3 @@ class Optimizer:
     options: dict[str, Any]
     clip: NonNegative = 0.0  # largest norm of the gradient; 0 for none
     schedule: dict[str, Schedule] = field(factory=dict)
-
-
-def contradictions(train: Train | None) -> list[str]:
-    """Say which settings, each right by itself, cannot be together."""
-    problems = []
-    if train and (train.steps is None) == (train.epochs is None):
-        problems.append("train: set either steps or epochs")
-    if train and train.order == "simultaneous" and train.discriminator_updates > 1:
-        problems.append(
-            "train.discriminator_updates: in simultaneous order each player moves "
-            "once; set it to 1, or train.order to 'alternating'"
-        )
-    if train and train.reduce == "exact":
-        problems += _inexact(train)
-    return problems
-
-
-def _inexact(train: Train) -> list[str]:
-    if train.shards & (train.shards - 1):
-        return [
-            f"train.shards: {train.shards} is no power of two, which train.reduce "
-            "'exact' needs; set it to 2, 4 or 8"
-        ]
-    if train.batch_size % train.shards:
-        return [
-            f"train.batch_size: {train.batch_size} cannot be cut into {train.shards} "
-            f"equal shards; set it to a multiple of {train.shards}"
-        ]
-    return []

@@ -269,16 +269,3 @@ class Step:
         with self._precision.autocast():
             vectors = self._conditioner(tokens).float()
         return vectors.view_as(vectors)  # never a parameter itself, see `generate`
-
-
-def scalar(part: object, value: Any, step: Step) -> Tensor:
-    """Return what a loss or penalty gave, if it can be added up."""
-    if isinstance(value, Tensor) and value.ndim == 0:
-        return value
-    given = repr(value)
-    if isinstance(value, Tensor):
-        given = f"a tensor of shape {tuple(value.shape)}"
-    raise UsageError(
-        f"{type(part).__name__} gave {given} in step {step.index + 1:,}, not a scalar "
-        "tensor; reduce it, as with .mean()"
-    )

@@ -15,7 +15,7 @@ from attrs import frozen
 from torch import Tensor, nn
 
 from gankit.compute.device import Precision
-from gankit.compute.shards import State
+from gankit.compute.state import State
 from gankit.contracts import UNBOUNDED
 from gankit.data.columns import annotation_at, as_read
 from gankit.game.findings import Findings
@@ -29,21 +29,23 @@ if TYPE_CHECKING:
 
 
 @frozen(eq=False)
-class _Batch:
-    """Real samples, and tokens of their conditions, as the game's batches have them."""
+class FewSamples:
+    """A few real samples of which all is known, as the game's batches have it."""
 
-    samples: Tensor
+    samples: Tensor  # (B, *sample)
     tokens: Tensor | None
     annotations: Mapping[str, Any]
 
     @property
     def size(self) -> int:
+        """Samples in it."""
         return len(self.samples)
 
     def annotation(self, name: str) -> Any:
         """Give what is known of the samples by that name."""
         every = torch.arange(self.size)
-        return annotation_at(self.annotations, name, every, self.samples.device)
+        rows = annotation_at(self.annotations, name, every, every.device)
+        return rows.to(self.samples.device) if isinstance(rows, Tensor) else rows
 
     def mismatched_tokens(self, rng: torch.Generator) -> Tensor | None:
         """Give each sample its neighbour's."""
@@ -117,7 +119,7 @@ class _Trial(Findings):
         noise = self._noise(len(items))
         if self.problems or noise is None:
             return
-        batch = _Batch(samples.float(), tokens, annotations)
+        batch = FewSamples(samples.float(), tokens, annotations)
         self._differentiate(batch)
         if not self.problems:
             self._play(batch)
@@ -155,7 +157,7 @@ class _Trial(Findings):
         made = self.tried("noise", "", lambda: noise(count, self.rng("noise")))
         return made if self.fits("noise", "", made, (count, noise.size)) else None
 
-    def _differentiate(self, batch: _Batch) -> None:
+    def _differentiate(self, batch: FewSamples) -> None:
         """See whether both networks, and the augmentations, pass gradients on."""
         step = self._step(batch, generator_moves=True)
         for role, pass_on in (
@@ -171,7 +173,7 @@ class _Trial(Findings):
                     "its author has to leave out .detach() and torch.no_grad()"
                 )
 
-    def _play(self, batch: _Batch) -> None:
+    def _play(self, batch: FewSamples) -> None:
         """Let each player look, by its own rules, as in its round of a step."""
         together = self.assembly.train.order == "simultaneous"
         for player in PLAYERS[::-1]:  # as they move
@@ -231,13 +233,15 @@ class _Trial(Findings):
             return True
         return False
 
-    def _step(self, batch: _Batch, *, generator_moves: bool) -> Step:
+    def _step(self, batch: FewSamples, *, generator_moves: bool) -> Step:
         a = self.assembly
         conditioner: Any = a.conditioner
         if conditioner is not None and batch.tokens is None:  # it is fitted later
             shape, rng = (batch.size, conditioner.size), self.rng("conditions")
             stand_in = torch.randn(shape, generator=rng, device=self.device)
-            batch = _Batch(batch.samples, torch.arange(batch.size), batch.annotations)
+            batch = FewSamples(
+                batch.samples, torch.arange(batch.size), batch.annotations
+            )
             conditioner = _Fixed(stand_in)
         return Step(
             index=0,

@@ -8,24 +8,24 @@ parts of other plugins may be of them.
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from itertools import pairwise
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from gankit.contracts.kinds import KINDS, OWN_BLOCKS, Command, Kind, Part
 from gankit.errors import PluginError
+from gankit.plugins.choosing import Installed, choose, disabled
 from gankit.plugins.hooks import Hooks
 from gankit.plugins.importing import import_file
 from gankit.plugins.registry import Entry, Failure, Plugin, Registry, kind_of
 from gankit.plugins.versions import check_core_version
 
 GROUP = "gankit"
-DISABLE = "GANKIT_DISABLE_PLUGINS"
 _HEAVY = (
     "it imports torch, which makes every command two seconds slower; import it in the "
     "modules of its parts alone"
@@ -41,20 +41,19 @@ def discover(files: Iterable[str | Path] = (), disable: Iterable[str] = ()) -> R
         files: paths of local plugin files; unlike an installed plugin, one that cannot
             be imported raises, because it was asked for by name.
         disable: names of plugins to leave out, besides those that the environment
-            variable ``GANKIT_DISABLE_PLUGINS`` lists, separated by commas.
+            variable ``GANKIT_DISABLE_PLUGINS`` lists, separated by commas. Where there
+            is a ``GANKIT_LOAD_PLUGINS``, no other installed plugins than it lists are
+            loaded.
 
     Raises:
-        PluginError: a local file cannot be used.
+        PluginError: a local file cannot be used, or ``GANKIT_LOAD_PLUGINS`` names a
+            plugin that is not installed.
     """
-    listed = map(str.strip, os.environ.get(DISABLE, "").split(","))
-    hooks = Hooks({*disable, *filter(None, listed)})
+    hooks = Hooks(disabled(disable))
     found = _Found(hooks)
-    disabled = []
-    for name, source, entry in _entries():
-        if name in hooks.off:
-            disabled.append(name)
-        else:
-            found.load(name, source, entry)
+    chosen, without = choose(tuple(_installed()), hooks.off)
+    for plugin in chosen:
+        found.load(plugin)
     paths = tuple(dict.fromkeys(Path(file).resolve() for file in files))
     for path in paths:
         if path.stem not in hooks.off:
@@ -63,10 +62,10 @@ def discover(files: Iterable[str | Path] = (), disable: Iterable[str] = ()) -> R
     return Registry(
         plugins=tuple(found.plugins),
         failures=tuple(found.failures),
-        disabled=tuple(disabled),
+        left_out=without,
         files=paths,
         kinds=found.kinds,
-        commands=tuple(found.commands),
+        commands_of=found.commands,
         hooks=hooks,
         entries=tuple(found.entries),
     )
@@ -80,24 +79,25 @@ class _Found:
         self.failures: list[Failure] = []
         self.kinds = {kind.name: kind for kind in KINDS}
         self.entries: list[Entry] = []
-        self.commands: list[Command] = []
+        self.commands: dict[str, tuple[Command, ...]] = {}  # by plugin
         self._hooks = hooks
 
-    def load(self, name: str, source: str, entry: EntryPoint) -> None:
+    def load(self, installed: Installed) -> None:
         """Import an installed plugin, or remember why that failed."""
-        stage = "version"
+        name, version, entry = installed.name, installed.version, installed.entry
+        stage, light = "version", "torch" not in sys.modules
         try:
-            check_core_version(entry.dist.requires or [] if entry.dist else [])
-            stage = "import"
-            light = "torch" not in sys.modules
+            check_core_version(installed.requires)
+            stage, start = "import", perf_counter()
             module = entry.load()
-            heavy = light and "torch" in sys.modules
+            seconds = perf_counter() - start
             stage = "hooks"
             self._hooks.add(name, module)
         except (Exception, SystemExit) as error:  # a stranger's may raise anything
-            self.failures.append(Failure(name, source, stage, error))
-        else:
-            self.plugins.append(Plugin(name, source, module, _HEAVY if heavy else ""))
+            self.failures.append(Failure(name, version, stage, error))
+            return
+        note = _HEAVY if light and "torch" in sys.modules else ""
+        self.plugins.append(Plugin(name, version, module, note, seconds))
 
     def load_file(self, path: Path) -> None:
         """Import a local plugin file.
@@ -109,8 +109,10 @@ class _Found:
             raise PluginError(
                 f"there is no plugin file {str(path)!r}; give the path of a .py file"
             )
+        start = perf_counter()
         try:
             module = import_file(path)
+            seconds = perf_counter() - start
             self._hooks.add(path.stem, module)
         except PluginError:
             raise
@@ -118,7 +120,8 @@ class _Found:
             raise PluginError(
                 f"the plugin file {str(path)!r} failed: {type(error).__name__}: {error}"
             ) from error
-        self.plugins.append(Plugin(path.stem, str(path), module))
+        source = str(path)
+        self.plugins.append(Plugin(path.stem, source, module, seconds=seconds))
 
     def ask(self) -> None:
         """Ask every plugin for its kinds, parts and commands."""
@@ -131,7 +134,8 @@ class _Found:
             for plugin in list(self.plugins):
                 self._try(plugin, "parts", take, brought[plugin.name])
         for plugin in list(self.plugins):
-            self.commands += self._yielded(plugin, "commands", Command)
+            commands = self._yielded(plugin, "commands", Command)
+            self.commands[plugin.name] = tuple(commands)
 
     def _yielded(self, plugin: Plugin, what: str, *wanted: type) -> list[Any]:
         """Ask one plugin; one that fails yields nothing."""
@@ -216,21 +220,31 @@ def _check_block(kind: Kind, taken: Iterable[str]) -> None:
         )
 
 
-def _entries() -> Iterable[tuple[str, str, EntryPoint]]:
-    """Yield each entry point with its plugin's name and version: its distribution's."""
+def _installed() -> Iterator[Installed]:
+    """Yield each entry point with its plugin's name and version: its distribution's.
+
+    Those of unknown distributions come last, named by themselves, so that none takes
+    the name of a known one.
+    """
     points = sorted(
         ((*_owner(entry), entry) for entry in entry_points(group=GROUP)),
-        key=lambda owned: (owned[0], owned[2].name),
+        key=lambda owned: (not owned[0], owned[0], owned[-1].name),
     )
-    several = {a for (a, _, _), (b, _, _) in pairwise(points) if a == b}
-    for owner, source, entry in points:
-        yield f"{owner}.{entry.name}" if owner in several else owner, source, entry
+    several = {a for (a, *_), (b, *_) in pairwise(points) if a == b} - {""}
+    for owner, version, requires, entry in points:
+        name = f"{owner}.{entry.name}" if owner in several else owner or entry.name
+        yield Installed(name, owner, version, requires, entry)
 
 
-def _owner(entry: EntryPoint) -> tuple[str, str]:
-    """Return the name and version of an entry point's distribution."""
+def _owner(entry: EntryPoint) -> tuple[str, str, Sequence[str]]:
+    """Return an entry point's distribution: name, version, and what it asks for.
+
+    The name is empty where the distribution does not tell it.
+    """
     dist: Any = entry.dist
     try:
-        return dist.name or entry.name, dist.version or ""
+        told = dist.metadata  # is read and parsed at each look
+        requires = told.get_all("Requires-Dist") or dist.requires or ()
+        return told["Name"] or "", told["Version"] or "", requires
     except Exception:  # an interrupted installation may lack its metadata
-        return entry.name, ""
+        return "", "", ()

@@ -9,6 +9,7 @@ import pluggy
 
 from gankit import hookspecs
 from gankit.errors import GankitError, HookError, PluginError, listed
+from gankit.plugins.watching import Watching, moments
 
 
 class Hooks:
@@ -74,8 +75,6 @@ class Hooks:
         """
         name = f"recipe: {place}"  # no plugin's: one may be a file loss.py
         self._parts[name] = (place, part)
-        from gankit.plugins.watching import Watching
-
         self._manager.register(Watching(thing), name)
         return name
 
@@ -116,6 +115,10 @@ class Hooks:
         """Name those that implement a hook."""
         every = getattr(self._manager.hook, hook).get_hookimpls()
         return [implementation.plugin_name for implementation in every]
+
+    def watching(self) -> set[str]:
+        """Name those that implement a hook of a run."""
+        return {name for hook in moments() for name in self.called(hook)}
 
     def call(self, hook: str, **context: object) -> None:
         """Call a hook of all; an error says whose implementation raised it.

@@ -107,12 +107,24 @@ def _evaluated(
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, vars(sys.modules[factory.__module__]))
+        return eval(annotation, _names_of(factory))
     except Exception as error:
         raise PluginError(
             f"the type {annotation!r} of option {parameter.name!r} of {where} "
             f"cannot be evaluated: {error}; import it outside TYPE_CHECKING"
         ) from error
+
+
+def _names_of(factory: Any) -> dict[str, Any]:
+    """Return what types may be written by: of a class, those of its bases' modules too.
+
+    A constructor that is inherited was written in another module.
+    """
+    names: dict[str, Any] = {}
+    classes = factory.__mro__ if inspect.isclass(factory) else (factory,)
+    for thing in reversed(classes):
+        names |= vars(sys.modules[thing.__module__])
+    return names
 
 
 def _argument_helps(docstring: str) -> dict[str, str]:

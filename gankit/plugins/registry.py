@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ class Plugin:
     source: str
     module: Any = field(repr=False)
     note: str = ""  # what its author should know
+    seconds: float = field(default=0.0, eq=False)  # that importing it took
 
 
 @frozen
@@ -45,6 +48,15 @@ class Failure:
 
     def __str__(self) -> str:
         return f"plugin {self.plugin!r} failed at {self.stage}: {self.reason}"
+
+
+@frozen
+class LeftOut:
+    """An installed plugin that was not to be loaded, and why: "disabled", as it is."""
+
+    plugin: str
+    version: str
+    reason: str
 
 
 @frozen(slots=False)
@@ -99,17 +111,18 @@ class Registry:
     Attributes:
         plugins: those that loaded, all of them whole.
         failures: those that did not, at whichever stage.
-        disabled: names of installed plugins that were left out.
+        left_out: installed plugins that were not to be loaded.
         files: the local plugin files among them.
+        commands_of: the commands that each plugin adds, by its name.
         hooks: of all that loaded.
     """
 
     plugins: tuple[Plugin, ...]
     failures: tuple[Failure, ...]
-    disabled: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
     files: tuple[Path, ...]
     kinds: Mapping[str, Kind]
-    commands: tuple[Command, ...]
+    commands_of: Mapping[str, tuple[Command, ...]]
     hooks: Hooks = field(repr=False)
     _entries: tuple[Entry, ...] = field(repr=False)
 
@@ -128,6 +141,11 @@ class Registry:
                 key=lambda e: (order.index(e.part.kind), e.part.name, e.name),
             )
         )
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """The commands that plugins add."""
+        return tuple(chain.from_iterable(self.commands_of.values()))
 
     @property
     def blocks(self) -> dict[str, str]:
@@ -177,6 +195,14 @@ class Registry:
             return True
         return set(options) <= {option.name for option in named[0].options}
 
+    def in_use(self, parts: Iterable[Origin]) -> dict[str, str]:
+        """Return the versions of the plugins that a run of these parts is made with.
+
+        Theirs, and those that watch every run. A local file has its path for a version.
+        """
+        used = {origin.plugin for origin in parts} | self.hooks.watching()
+        return {p.name: p.source for p in self.plugins if p.name in used}
+
     def _absence(self, kind: str, name: str, of_kind: tuple[Entry, ...]) -> str:
         known = {e.part.name: None for e in of_kind} | {e.name: None for e in of_kind}
         lines = [f"no {kind} named {name!r}{nearest(name, known)}"]
@@ -184,8 +210,11 @@ class Registry:
         if elsewhere:
             lines.append(f"it is the name of a {' and of a '.join(elsewhere)}")
         owner = name.partition("/")[0] if "/" in name else None
-        if owner in self.disabled:
-            lines.append(f"the plugin {owner!r} is disabled")
+        without = {other.plugin: other.reason for other in self.left_out}
+        if owner in without:
+            lines.append(f"the plugin {owner!r} is {without[owner]}")
+        elif without and owner is None:
+            lines.append("it may be in one that is left out, as `gankit plugins` says")
         lines.extend(f"it may be in a {failure}" for failure in self.failures)
         if len(lines) == 1 and not nearest(name, known):
             lines.append(f"`gankit list {kind}` shows what there is")
@@ -209,8 +238,7 @@ def kind_of(kinds: Mapping[str, Kind], name: str) -> Kind:
 def names(entries: Iterable[Entry]) -> list[str]:
     """Return the name to ask for each entry: short, or long where it is ambiguous."""
     entries = list(entries)
-    short = [(e.part.kind, e.part.name) for e in entries]
+    short = Counter((e.part.kind, e.part.name) for e in entries)
     return [
-        e.part.name if short.count((e.part.kind, e.part.name)) == 1 else e.name
-        for e in entries
+        e.part.name if short[e.part.kind, e.part.name] == 1 else e.name for e in entries
     ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from gankit.errors import PluginError
 
 
+@cache
 def core_version() -> str:
     """Return the version of the core, as installed or as in the source."""
     try:
@@ -26,13 +28,17 @@ def check_core_version(requirements: Sequence[str]) -> None:
     """
     # imported here, because only plugins that pin gankit need it
     from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
 
     for text in requirements:
-        if not text.startswith("gankit"):
+        if not text.lower().startswith("gankit"):
             continue
         requirement = Requirement(text)
-        if requirement.name != "gankit" or requirement.marker is not None:
+        if canonicalize_name(requirement.name) != "gankit":
             continue
+        marker = requirement.marker
+        if marker is not None and not marker.evaluate({"extra": ""}):
+            continue  # for another Python or system, or of an extra
         if not requirement.specifier.contains(core_version(), prereleases=True):
             raise PluginError(
                 f"it needs gankit{requirement.specifier} and this is gankit "

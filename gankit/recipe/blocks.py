@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args, get_origin
 
 from gankit.contracts.limits import NonNegative
 from gankit.errors import PluginError, listed, nearest
@@ -13,7 +14,14 @@ from gankit.game.optimizers import (
     schedule_fault,
     step_faults,
 )
-from gankit.game.schedules import SCHEDULES, Linear
+from gankit.game.schedules import (
+    SCHEDULES,
+    Cosine,
+    Linear,
+    Schedule,
+    option_at,
+    option_changed,
+)
 from gankit.game.settings import ADAM, PLAYERS, Optimizer
 from gankit.plugins.options import Option, options_of
 from gankit.recipe.overrides import override
@@ -38,17 +46,68 @@ def block_table(block: Any) -> dict[str, Any]:
 
 def optimizer_table(optimizer: Optimizer) -> dict[str, Any]:
     """Turn a player's optimiser back into a table."""
-    names = {cls: name for name, cls in SCHEDULES.items()}
     options = option_table(optimizer.options, optimizer_options(optimizer.use))
     table: dict[str, Any] = {"use": optimizer.use, **options}
     if optimizer.clip:
         table["clip"] = optimizer.clip
     if optimizer.schedule:
-        table["schedule"] = {
-            key: {"use": names[type(planned)], **block_table(planned)}
-            for key, planned in optimizer.schedule.items()
-        }
+        table["schedule"] = schedules_table(optimizer.schedule)
     return table
+
+
+def schedules_table(schedules: Mapping[str, Schedule]) -> dict[str, Any]:
+    """Turn schedules back into a table, in which a dot of a name is a table within."""
+    names = {cls: name for name, cls in SCHEDULES.items()}
+    table: dict[str, Any] = {}
+    for key, planned in schedules.items():
+        *outer, last = key.split(".")
+        here = table
+        for name in outer:
+            here = here.setdefault(name, {})
+        here[last] = {"use": names[type(planned)], **block_table(planned)}
+    return table
+
+
+def structure_schedules(
+    recipe: Mapping[str, Any], scheduled: Sequence[str], problems: list[str]
+) -> dict[str, Schedule]:
+    """Convert the schedules of a game's own numbers, by the places of these.
+
+    Args:
+        recipe: whose ``schedule`` is tables within tables, as ``{"penalties": {"0":
+            {"weight": {…}}}}``.
+        scheduled: the places that can have one.
+        problems: told what is wrong.
+    """
+    table, found = recipe.get("schedule", {}), dict[str, Any]()
+
+    def gather(here: Any, path: str) -> None:
+        if path and (not isinstance(here, Mapping) or not here or "use" in here):
+            found[path] = here
+            return
+        for key, inner in here.items():
+            gather(inner, f"{path}.{key}" if path else str(key))
+
+    if not isinstance(table, Mapping):
+        problems.append(f"schedule: {table!r} is not a table")
+        return {}
+    gather(table, "")
+    for place in found.keys() - {*scheduled}:
+        problems.append(
+            f"schedule.{place}: has no number to schedule{nearest(place, scheduled)}; "
+            f"in this recipe there are {listed(scheduled)}"
+        )
+    structured = {
+        place: _structure_planned(found[place], f"schedule.{place}", problems)
+        for place in scheduled
+        if place in found
+    }
+    problems += [
+        f"schedule.{place}.to: {planned.to:g} is below 0"
+        for place, planned in structured.items()
+        if isinstance(planned, Linear | Cosine) and planned.to < 0
+    ]
+    return structured
 
 
 def structure_optimizers(
@@ -99,7 +158,7 @@ def structure_optimizer(
         return None
     schedule = {
         key: _structure_schedule(key, block, takes, f"{path}.schedule.{key}", problems)
-        for key, block in schedules.items()
+        for key, block in _of_numbers(schedules, takes).items()
     }
     if len(problems) == before:
         faults = optimizer_faults(use, options)
@@ -141,26 +200,27 @@ def _check_schedules(
     """Let the optimiser check the last value of each option that has a schedule."""
     for key, planned in schedule.items():
         where = f"{path}.schedule.{key}"
-        last = options | {key: planned(options[key], float(1 << 62))}
+        late = planned(option_at(options, key), float(1 << 62))
+        last = options | option_changed(options, key, late)
         faults = optimizer_faults(use, last) or schedule_fault(use, last, key)
         problems += [f"{where}: {fault}" for fault in faults]
-        if isinstance(planned, Linear) and planned.start >= planned.end:
-            problems.append(
-                f"{where}.start: {planned.start:g} is not before the end, "
-                f"{planned.end:g}"
-            )
 
 
 def _structure_schedule(
     key: str, block: Any, takes: tuple[Option, ...], path: str, problems: list[str]
 ) -> Any:
     scheduled = [option.name for option in takes if option.type is float]
+    scheduled += [f"{o.name}.{i}" for o in takes for i in range(_numbers_in(o))]
     if key not in scheduled:
         problems.append(
             f"{path}: no such option to schedule{nearest(key, scheduled)}; "
             f"this optimiser has {listed(scheduled)}"
         )
         return None
+    return _structure_planned(block, path, problems)
+
+
+def _structure_planned(block: Any, path: str, problems: list[str]) -> Any:
     block = dict(block) if isinstance(block, dict) else {}
     use = block.pop("use", None)
     if not isinstance(use, str) or use not in SCHEDULES:
@@ -169,7 +229,29 @@ def _structure_schedule(
             f"there are {listed(SCHEDULES)}"
         )
         return None
-    return structure_block(SCHEDULES[use], block, path, problems)
+    planned = structure_block(SCHEDULES[use], block, path, problems)
+    if isinstance(planned, Linear) and planned.start >= planned.end:
+        problems.append(
+            f"{path}.start: {planned.start:g} is not before the end, {planned.end:g}"
+        )
+    return planned
+
+
+def _of_numbers(schedules: dict[str, Any], takes: Iterable[Option]) -> dict[str, Any]:
+    """Name those of numbers among several, ``{"betas": {"1": …}}``, as ``betas.1``."""
+    several = {option.name for option in takes if _numbers_in(option)}
+    found: dict[str, Any] = {}
+    for key, block in schedules.items():
+        if key in several and isinstance(block, Mapping) and "use" not in block:
+            found |= {f"{key}.{place}": inner for place, inner in block.items()}
+        else:
+            found[key] = block
+    return found
+
+
+def _numbers_in(option: Option) -> int:
+    """Count the numbers of an option that is several."""
+    return len(get_args(option.type)) if get_origin(option.type) is tuple else 0
 
 
 def optimizer_names() -> list[str]:

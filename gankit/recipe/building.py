@@ -72,16 +72,17 @@ def assemble(recipe: Recipe) -> Assembly:
         others=lists,
         noise=noise,
         optimizers=recipe.optimizers,
+        schedules=recipe.schedules,
         provenance=Provenance(
             name=recipe.name, parts=recipe.origins, table=recipe.as_table()
         ),
     )
 
 
-def assemble_generator(
-    recipe: Recipe, facts: Facts
+def assemble_player(
+    recipe: Recipe, facts: Facts, player: str
 ) -> tuple[nn.Module, Conditioner | None, NoiseSource]:
-    """Build what sampling a run needs, with no data set.
+    """Build a player and what makes its inputs, with no data set.
 
     Raises:
         MisfitError: the parts do not fit the recorded facts.
@@ -90,9 +91,9 @@ def assemble_generator(
     conditioner, noise = building.conditioner(facts), building.noise()
     building.check()
     shapes = shapes_of(facts, noise, conditioner)
-    generator = building.part("generator", recipe.generator, shapes)
+    network = building.part(player, getattr(recipe, player), shapes)
     building.check()
-    return generator, conditioner, noise
+    return network, conditioner, noise
 
 
 def assemble_dataset(recipe: Recipe) -> Dataset:

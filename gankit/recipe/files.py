@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gankit.errors import PluginError, RecipeError
-from gankit.plugins.registry import Registry
+from gankit.plugins.registry import Entry, Registry
 
 
 def load_table(
@@ -30,12 +30,32 @@ def load_table(
         )
         return Path(str(name)).name, table, path.parent  # it names a folder
     entry = registry.find("recipe", str(source))
+    return entry.part.name, registered_table(entry), Path()
+
+
+def registered_table(entry: Entry) -> dict[str, Any]:
+    """Return the raw table of a registered recipe.
+
+    Raises:
+        PluginError: its file cannot be read.
+        RecipeError: it is not TOML.
+    """
+    text, _ = registered(entry)
+    return _parse(text, entry.name)
+
+
+def registered(entry: Entry) -> tuple[str, Path]:
+    """Return the text of a registered recipe, and its file.
+
+    Raises:
+        PluginError: it cannot be read.
+    """
     package, _, file = str(entry.part.factory).partition(":")
     try:
-        text = resources.files(package).joinpath(file).read_text("utf-8")
+        found = resources.files(package).joinpath(file)
+        return found.read_text("utf-8"), Path(str(found))
     except (ImportError, OSError, TypeError) as error:  # TypeError: no package
         raise PluginError(f"recipe {entry.name!r} cannot be read: {error}") from error
-    return entry.part.name, _parse(text, entry.name), Path()
 
 
 def _read(path: Path) -> str:

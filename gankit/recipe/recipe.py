@@ -12,17 +12,22 @@ from attrs import field, frozen
 from gankit.contracts.kinds import OWN_BLOCKS, Origin
 from gankit.errors import RecipeError, listed, nearest
 from gankit.game import noise as noises
+from gankit.game.contradicting import contradictions
 from gankit.game.noise import Noise
 from gankit.game.places import numbered
-from gankit.game.settings import PLAYERS, Optimizer, Train, contradictions
+from gankit.game.scheduled import places_for
+from gankit.game.schedules import Schedule
+from gankit.game.settings import PLAYERS, Optimizer, Train
 from gankit.plugins.discovery import discover
 from gankit.plugins.registry import Registry
 from gankit.plugins.versions import core_version
 from gankit.recipe.blocks import (
     block_table,
     optimizer_table,
+    schedules_table,
     structure_block,
     structure_optimizers,
+    structure_schedules,
 )
 from gankit.recipe.files import load_table
 from gankit.recipe.overrides import override, parse_overrides
@@ -51,6 +56,7 @@ class Recipe:
     noise: Noise | Use = field(factory=Noise)
     train: Train = field(factory=Train)
     optimizers: dict[str, Optimizer]
+    schedules: dict[str, Schedule] = field(factory=dict)  # of train.ema, penalties
     registry: Registry = field(repr=False, eq=False)
 
     @property
@@ -96,9 +102,12 @@ class Recipe:
             mine if mine == theirs else dict(zip(PLAYERS, (mine, theirs), strict=True))
         )
         table["train"] = block_table(self.train)
+        if self.schedules:
+            table["schedule"] = schedules_table(self.schedules)
         table["provenance"] = {
             "recipe": self.name,
             "gankit": core_version(),
+            "plugins": self.registry.in_use(self.origins.values()),
             "parts": {place: str(origin) for place, origin in self.origins.items()},
         }
         return table
@@ -184,6 +193,8 @@ def structure_recipe(name: str, table: dict[str, Any], registry: Registry) -> Re
         problems += noises.contradictions(built["noise"])
     built["train"] = structure_block(Train, table.get("train", {}), "train", problems)
     built["optimizers"] = structure_optimizers(table.get("optimizer", {}), problems)
+    scheduled = places_for(len(built["penalties"]))
+    built["schedules"] = structure_schedules(table, scheduled, problems)
     problems += contradictions(built["train"])
     if problems:
         raise RecipeError(f"the recipe {name!r} cannot be followed:", problems)
@@ -193,4 +204,4 @@ def structure_recipe(name: str, table: dict[str, Any], registry: Registry) -> Re
 def _blocks(registry: Registry) -> tuple[str, ...]:
     """Name the blocks that a recipe of these parts may have."""
     lists = registry.blocks
-    return (*NEEDED, "conditioner", *lists, "noise", "optimizer", "train")
+    return (*NEEDED, "conditioner", *lists, "noise", "optimizer", "schedule", "train")

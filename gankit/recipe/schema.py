@@ -66,6 +66,7 @@ def recipe_schema(registry: Registry) -> dict[str, Any]:
         },
         "train": options_schema(options_of(Train)),
         "optimizer": _optimizer_schema(),
+        "schedule": {"type": "object"},
     }
     for key in NEEDED:
         properties[key] = _block_schema(registry, key)

@@ -6,6 +6,7 @@ so that every primitive has a strict hook here.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -81,6 +82,16 @@ def default_of(option: Option) -> Any:
     """Return a default as a recipe that states it would give it, if it could."""
     stated = structure(unstructure(option.default), option.type, "", [])
     return stated if can_state(stated, option.type) else option.default
+
+
+def default_text(option: Option) -> str:
+    """Write a default in a line for people to read, also one no recipe can state."""
+    if option.required:
+        return "required"
+    default = default_of(option)
+    if default is None or can_state(default, option.type):
+        return json.dumps(unstructure(default))
+    return " ".join(str(getattr(default, "__qualname__", repr(default))).split())
 
 
 def can_state(value: Any, kind: Any) -> bool:

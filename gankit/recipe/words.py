@@ -10,6 +10,7 @@ from gankit.contracts.kinds import OfKind
 from gankit.contracts.limits import Range
 from gankit.errors import listed
 
+UNHELD = "what no recipe can hold"
 _WORDS = {
     int: "a whole number",
     float: "a number",
@@ -41,7 +42,7 @@ def describe(kind: Any) -> str:
         return f"a list, each {describe(args[0])}"
     if kind is Any:
         return "any value"
-    return _WORDS.get(origin or kind, "what no recipe can hold")
+    return _WORDS.get(origin or kind, UNHELD)
 
 
 def is_union(kind: Any) -> bool:

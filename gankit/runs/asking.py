@@ -36,7 +36,25 @@ class Asking:
         Raises:
             UsageError: the run does not take such a condition.
         """
-        return [*islice(cycle(self._asked(asked)), count)]
+        return [*islice(cycle(self.each(asked)), count)]
+
+    def each(self, asked: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the conditions that are asked for, or the run's own; none if none.
+
+        Raises:
+            UsageError: the run does not take such a condition.
+        """
+        reads = "" if self.conditioner is None else self.conditioner.reads
+        has = f"is conditioned on its {reads}" if reads else "is not conditioned"
+        for name in asked:
+            if name != reads:
+                raise UsageError(f"this run {has}: it takes no {name} to sample from")
+        if not asked:
+            return self.own if reads else ()
+        value = asked[reads]
+        if isinstance(value, list) and not value:
+            raise UsageError(f"{reads}: the list is empty; put a condition into it")
+        return value if isinstance(value, list) else [value]
 
     def two(self, asked: Mapping[str, Any]) -> tuple[Any, Any]:
         """Return the two conditions that are asked for, or two of the run's own.
@@ -44,7 +62,7 @@ class Asking:
         Raises:
             UsageError: the run does not take such conditions, or there are not two.
         """
-        some = self._asked(asked)
+        some = self.each(asked)
         if self.conditioner is None:
             raise UsageError(
                 "this run is not conditioned: it has no conditions to walk between; "
@@ -92,16 +110,3 @@ class Asking:
         places = [place[id(condition)] for condition in conditions]
         captions = tuple(texts[i] for i in places) if any(texts) else ()
         return tokens[torch.tensor(places)], captions
-
-    def _asked(self, asked: Mapping[str, Any]) -> Sequence[Any]:
-        reads = "" if self.conditioner is None else self.conditioner.reads
-        has = f"is conditioned on its {reads}" if reads else "is not conditioned"
-        for name in asked:
-            if name != reads:
-                raise UsageError(f"this run {has}: it takes no {name} to sample from")
-        if not asked:
-            return self.own if reads else ()
-        value = asked[reads]
-        if isinstance(value, list) and not value:
-            raise UsageError(f"{reads}: the list is empty; put a condition into it")
-        return value if isinstance(value, list) else [value]

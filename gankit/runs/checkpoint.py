@@ -55,15 +55,10 @@ class Checkpoint:
         Raises:
             RunError: they are not what gankit writes.
         """
-        nested: dict[str, dict[str, Tensor]] = {}
         try:
-            tensors = load_file(self.path / WEIGHTS, str(device))
+            return by_network(load_file(self.path / WEIGHTS, str(device)))
         except (OSError, SafetensorError) as error:
             raise self._unfit(WEIGHTS, error) from error
-        for name, tensor in tensors.items():
-            network, _, rest = name.partition("/")
-            nested.setdefault(network, {})[rest] = tensor
-        return nested
 
     def state(self) -> dict[str, Any]:
         """Read everything else, onto the CPU: whatever loads it moves it.
@@ -191,7 +186,7 @@ def save(folder: Path, held: Content) -> Path:
             for states in (held.state["game"], held.state["hooks"], named):
                 check_states(states)
         torch.save(held.conditions, aside / CONDITIONS, pickle_module=PLAIN)
-        manifest = held.told | {"files": {n: _digest(aside / n) for n in FILES}}
+        manifest = held.told | {"files": {n: digest_of_file(aside / n) for n in FILES}}
         manifest["digest"] = _digest_of(manifest)
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
         for path in (*aside.iterdir(), aside):
@@ -247,7 +242,7 @@ def read(path: Path) -> Checkpoint:
                 f"that gankit {core_version()} does not know; install that version"
             )
         for name in FILES:
-            if _digest(path / name) != manifest["files"][name]:
+            if digest_of_file(path / name) != manifest["files"][name]:
                 raise ValueError(f"{name} is not what was written")
         return Checkpoint(
             path=path,
@@ -263,7 +258,18 @@ def read(path: Path) -> Checkpoint:
         raise RunError(f"the checkpoint {str(path)!r} is damaged: {error}") from error
 
 
-def _digest(path: Path) -> str:
+def by_network(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Sort tensors by the network that stands before their name, or "" for none."""
+    nested: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        network, slash, rest = name.partition("/")
+        network, rest = (network, rest) if slash else ("", name)
+        nested.setdefault(network, {})[rest] = tensor
+    return nested
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -82,8 +82,11 @@ def choices(
     refused = f", because channels-last is refused: {why_not}" if why_not else ""
     moves = {_moved_by(assembly, player, device): None for player in PLAYERS}
     judged = "in one pass" if assembly.judges_apart else "in a pass each"
+    size = train.batch_size // shards
+    cut = f"batch: in {train.accumulate} pieces of {size}, as batch norms see them"
     return (
         f"device: {device}, {train.precision}{_slowly(device, train.precision)}",
+        *([cut] if train.accumulate > 1 else []),
         f"data: {place}",
         f"memory format: {memory_format}{refused}",
         f"compiled: {_compiled(assembly, compiled)}",

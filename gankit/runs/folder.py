@@ -17,8 +17,9 @@ import tomli_w
 from gankit.errors import RunError
 
 RECIPE = "recipe.toml"
+SAVED = "checkpoints"  # the folder of all of them, in a run's
 PARTIAL = ".partial"  # ends the name of what is being written
-_FOLDERS = ("samples", "checkpoints")
+_FOLDERS = ("samples", SAVED)
 # seconds that the data workers of a process that was killed take to notice
 _LEAVING = 12.0
 
@@ -113,8 +114,9 @@ def claimed(folder: Path | None) -> Iterator[None]:
         yield
         return
     try:
-        (folder / "checkpoints").mkdir(exist_ok=True)
-        descriptor = os.open(folder / "checkpoints", os.O_RDONLY)
+        for name in _FOLDERS:  # somebody may have taken the pictures away
+            (folder / name).mkdir(exist_ok=True)
+        descriptor = os.open(folder / SAVED, os.O_RDONLY)
     except OSError as error:
         raise cannot_write(folder, error) from error
     try:
@@ -141,12 +143,16 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 
 def holds(folder: Path, table: Mapping[str, Any]) -> bool:
-    """Tell whether a folder holds a run of this very recipe."""
+    """Tell whether a folder holds a run of this very recipe, whatever it is made with.
+
+    Who watches, and in which version, stands in its provenance, and may change.
+    """
     try:
         there = tomllib.loads((folder / RECIPE).read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return there == tomllib.loads(tomli_w.dumps(table))
+    here = tomllib.loads(tomli_w.dumps(table))
+    return there | {"provenance": {}} == here | {"provenance": {}}
 
 
 def rewrite_recipe(folder: Path, table: Mapping[str, Any]) -> None:
@@ -229,6 +235,12 @@ def recipe_file(folder: Path) -> Path:
         RunError: there is no run in that folder.
     """
     path = folder / RECIPE
+    if folder.is_file():
+        raise RunError(
+            f"{str(folder)!r} is a file, and this needs a run folder, as "
+            "runs/quickstart-1; a file that `gankit pack` wrote can be sampled, and be "
+            "started from"
+        )
     if not path.is_file():
         what = "is not a run folder" if folder.is_dir() else "does not exist"
         raise RunError(

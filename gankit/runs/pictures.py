@@ -22,6 +22,7 @@ _GAP = 4  # between two cells, in px
 _LINES = 4  # of a caption, at most
 _LINE = 13  # height of one, in px
 _PLOT = 480  # side of a plot of points, in px
+_SQUARE = 7  # side of a square of the ground that transparency shows, in px
 
 Box = tuple[int, int, int, int]
 
@@ -32,17 +33,19 @@ class Samples:
 
     samples: Tensor  # (N, *sample), in [0, 1] for pictures
     captions: tuple[str, ...]  # N texts; none where conditions cannot be written
+    columns: int = 0  # of the grid; 0 for as many as rows
 
     def picture(self) -> Image.Image:
         """Draw them.
 
-        Images are drawn as a grid with their captions, points of the plane as a plot,
-        anything else as curves of its numbers in their order.
+        Images are drawn as a grid with their captions, over a checkered ground where
+        they are transparent, points of the plane as a plot, anything else as curves of
+        its numbers in their order.
         """
         if tuple(self.samples.shape[1:]) == (2,):
             return plot(self.samples)
         if self._are_images:
-            return grid(self.samples, self.captions)
+            return grid(self.samples, self.captions, self.columns)
         return curves(self.samples.flatten(1))
 
     def cells(self) -> tuple[Box, ...]:
@@ -56,13 +59,13 @@ class Samples:
         """
         if not self._are_images:
             return ()
-        layout = _Layout.of(self.samples, self.captions)
+        layout = _Layout.of(self.samples, self.captions, self.columns)
         return tuple(layout.box(i) for i in range(len(self.samples)))
 
     @property
     def _are_images(self) -> bool:
         shape = self.samples.shape[1:]
-        return len(shape) == 3 and shape[0] in (1, 3)
+        return len(shape) == 3 and shape[0] in (1, 3, 4)
 
     def save(self, path: str | Path) -> None:
         """Write the picture; or, into an ``.npy`` file, the numbers, (N, *sample).
@@ -95,14 +98,15 @@ class _Layout:
     texts: tuple[list[str], ...]  # the lines of each caption
 
     @classmethod
-    def of(cls, samples: Tensor, captions: Sequence[str]) -> Self:
+    def of(cls, samples: Tensor, captions: Sequence[str], columns: int) -> Self:
         """Lay out images (N, C, H, W), large enough for their captions."""
         count, _, height, width = samples.shape
         smallest = _CAPTIONED_CELL if captions else _CELL
         zoom = max(1, math.ceil(smallest / min(height, width)))
         letters = max(4, width * zoom // 6)
         texts = tuple(textwrap.wrap(text, letters)[:_LINES] for text in captions)
-        return cls(math.ceil(math.sqrt(count)), width * zoom, height * zoom, texts)
+        columns = columns or math.ceil(math.sqrt(count))
+        return cls(columns, width * zoom, height * zoom, texts)
 
     @property
     def pitch(self) -> tuple[int, int]:
@@ -118,9 +122,12 @@ class _Layout:
         return left, top, left + self.width, top + self.height
 
 
-def grid(samples: Tensor, captions: Sequence[str]) -> Image.Image:
-    """Draw pictures (N, C, H, W) in [0, 1], grey or RGB, each over its caption."""
-    layout = _Layout.of(samples, captions)
+def grid(samples: Tensor, captions: Sequence[str], columns: int = 0) -> Image.Image:
+    """Draw pictures (N, C, H, W) in [0, 1], each over its caption.
+
+    They are grey, RGB, or RGB with opacity.
+    """
+    layout = _Layout.of(samples, captions, columns)
     across, down = layout.pitch
     rows = math.ceil(len(samples) / layout.columns)
     size = (layout.columns * across + _GAP, rows * down + _GAP)
@@ -131,6 +138,8 @@ def grid(samples: Tensor, captions: Sequence[str]) -> Image.Image:
         cell = _image(sample).resize(
             (right - left, bottom - top), Image.Resampling.NEAREST
         )
+        if cell.mode == "RGBA":
+            cell = Image.alpha_composite(_checkered(cell.size), cell)
         picture.paste(cell, (left, top))
         if captions:
             text = "\n".join(layout.texts[i])
@@ -140,8 +149,24 @@ def grid(samples: Tensor, captions: Sequence[str]) -> Image.Image:
 
 def _image(sample: Tensor) -> Image.Image:
     pixels = (sample * 255).round().to(torch.uint8).permute(1, 2, 0)
-    array = pixels.expand(-1, -1, 3).contiguous().numpy()
-    return Image.fromarray(array)
+    channels = max(3, pixels.shape[2])
+    return Image.fromarray(pixels.expand(-1, -1, channels).contiguous().numpy())
+
+
+def on_white(samples: Tensor) -> Tensor:
+    """Lay pictures (N, C, H, W) in [0, 1] on white, if they have opacity, C = 4."""
+    if samples.shape[1] != 4:
+        return samples
+    colours, opacity = samples[:, :3], samples[:, 3:]
+    return colours * opacity + (1 - opacity)
+
+
+def _checkered(size: tuple[int, int]) -> Image.Image:
+    """Draw a ground of white and grey squares, on which opaque pictures stand out."""
+    across, down = (torch.arange(length) // _SQUARE for length in size)
+    grey = (across + down[:, None]) % 2 == 1
+    levels = torch.where(grey, 204, 255).to(torch.uint8)
+    return Image.fromarray(levels.numpy()).convert("RGBA")
 
 
 def curves(samples: Tensor) -> Image.Image:
@@ -178,3 +203,11 @@ def plot(points: Tensor) -> Image.Image:
     for x, y in places:
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), "steelblue")
     return picture
+
+
+def in_rows(columns: Sequence[Samples]) -> Samples:
+    """Lay columns of samples side by side, and read them row by row."""
+    texts = [column.captions or ("",) * len(column.samples) for column in columns]
+    captions = tuple(text for row in zip(*texts, strict=True) for text in row)
+    samples = torch.stack([column.samples for column in columns], 1).flatten(0, 1)
+    return Samples(samples, captions if any(captions) else (), len(columns))

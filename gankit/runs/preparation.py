@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from inspect import signature
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from attrs import frozen
@@ -15,32 +13,27 @@ from gankit.compute.device import Precision, resolve_device
 from gankit.compute.memory import keep_freed, lay_out
 from gankit.compute.processes import ALONE, Processes
 from gankit.compute.shards import Shards, cut
-from gankit.contracts import Conditioner
-from gankit.data.annotations import Classes, Texts
-from gankit.data.columns import as_read, rows_of
 from gankit.data.feed import Feed
 from gankit.data.items import Data, Progress
 from gankit.data.reading import read_data
-from gankit.errors import GankitError, PluginError, UsageError
+from gankit.errors import PluginError, UsageError
 from gankit.game.assembly import Assembly
 from gankit.game.game import Game
 from gankit.plugins.hooks import Hooks
-from gankit.randomness import generator, seed_global
 from gankit.runs.checkpoint import Checkpoint
 from gankit.runs.choices import choices, choose_compiled, choose_memory_format
-from gankit.runs.restoring import load_weights
+from gankit.runs.introducing import introduce, sample_conditions
 from gankit.runs.run import Run
 from gankit.runs.sampling import Sampler
+from gankit.runs.start import Start, open_start
 from gankit.runs.states import check_states
-
-_OBSERVED = 10_000  # real samples that a generator is shown before training
-_TRIED = 1024  # items for which a wrong condition is looked for at once
 
 
 def prepare(
     assembly: Assembly,
     hooks: Hooks,
     *,
+    plugins: Mapping[str, str] | None = None,
     plugin_files: Sequence[Path] = (),
     folder: Callable[[], Path | None] = lambda: None,
     resumed: Checkpoint | None = None,
@@ -53,6 +46,7 @@ def prepare(
     Args:
         assembly: the parts.
         hooks: of the plugins.
+        plugins: in use, each with its version, which the run says.
         plugin_files: local plugin files, which workers import too.
         folder: makes the run folder when all that takes long is done, and may have
             failed; one that returns None writes nothing.
@@ -67,12 +61,19 @@ def prepare(
         PluginError: a part has a state that cannot be saved.
     """
     seats = _place(assembly, processes, resumed)
+    start = None
+    if assembly.train.start_from and resumed is None and processes.leads:
+        start = open_start(assembly.train.start_from)
+        start.check(assembly.networks())
     data = _read(assembly, seats, progress)
-    _introduce(assembly, data, resumed, processes, progress)
-    game = _seat(assembly, seats, data, plugin_files)
+    introduce(assembly, data, resumed, start, processes, progress)
+    game = _seat(assembly, seats, data, start, plugin_files)
     check_states({k: part.state_dict() for k, part in game.parts().items()})
     passes = (assembly.train.epochs or 0) * len(data)
     samples = game.batches * assembly.train.batch_size  # in one step
+    here = folder()
+    if start is not None and here is not None:
+        start.write(here)
     run = Run(
         assembly=assembly,
         game=game,
@@ -82,15 +83,16 @@ def prepare(
             assembly.conditioner,
             game.noise,
             data.facts,
-            _sample_conditions(assembly.conditioner, data, assembly.train.samples),
+            sample_conditions(assembly.conditioner, data, assembly.train.samples),
             game.device,
         ),
         hooks=hooks,
-        folder=folder(),
+        folder=here,
         total=assembly.train.steps or math.ceil(passes / samples),
         processes=processes,
+        plugins=plugins or {},
         memory_format=seats.memory_format,
-        notes=tuple(notes),
+        notes=(*notes, *(start.notes if start is not None else ())),
         choices=choices(
             assembly,
             seats.device,
@@ -123,7 +125,7 @@ def _place(
     train = assembly.train
     device = resolve_device(train.device, processes)
     exactly = train.shards if train.reduce == "exact" else 0
-    shards = cut(train.batch_size, exactly, processes)
+    shards = cut(train.batch_size, exactly, processes, train.accumulate)
     precision = Precision(train.precision, device)
     for place, part in assembly.parts().items():
         if isinstance(part, torch.nn.Module):
@@ -169,7 +171,11 @@ def _read(assembly: Assembly, seats: _Seats, progress: Progress) -> Data:
 
 
 def _seat(
-    assembly: Assembly, seats: _Seats, data: Data, plugin_files: Sequence[Path]
+    assembly: Assembly,
+    seats: _Seats,
+    data: Data,
+    start: Start | None,
+    plugin_files: Sequence[Path],
 ) -> Game:
     """Set up the game, with the same weights in every process."""
     feed = Feed(
@@ -180,99 +186,9 @@ def _seat(
         plugin_files=plugin_files,
     )
     game = Game(assembly, feed, seats.device, seats.precision, seats.compiled)
+    if start is not None:
+        start.take_all(game.networks())
     for network in game.networks().values():
         for tensor in network.state_dict().values():
             seats.shards.processes.broadcast_tensor(tensor)
     return game
-
-
-def _introduce(
-    assembly: Assembly,
-    data: Data,
-    resumed: Checkpoint | None,
-    processes: Processes,
-    progress: Progress,
-) -> None:
-    """Show the data to the parts that learn from it before the game begins."""
-    seed = assembly.train.seed
-    if assembly.conditioner is not None:
-        data.reads = assembly.conditioner.reads
-    if getattr(assembly.loss, "needs_mismatch", False):
-        for some in torch.split(torch.arange(len(data)), _TRIED):
-            data.strangers(some, generator("cpu", seed, "trial"))  # else an error
-    if assembly.conditioner is not None:
-        try:
-            _condition(assembly.conditioner, data, seed, resumed, processes, progress)
-        except GankitError:
-            raise
-        except ValueError as error:
-            name = type(assembly.conditioner).__name__
-            raise UsageError(f"the conditioner {name}: {error}") from error
-    observe = getattr(assembly.generator, "observe", None)
-    if observe is not None and resumed is None and processes.leads:
-        # items that lie together are often of one class
-        drawn = torch.randperm(len(data), generator=generator("cpu", seed, "observe"))
-        rng = generator(data.device, seed, "observe")
-        observe(data.samples(drawn[:_OBSERVED], rng))
-    seed_global(seed, "global")
-
-
-def _condition(
-    conditioner: Conditioner,
-    data: Data,
-    seed: int,
-    resumed: Checkpoint | None,
-    processes: Processes,
-    progress: Progress,
-) -> None:
-    """Fit the conditioner, unless that was done before, and turn the data to tokens.
-
-    The first process fits it for all, so that they agree to the bit.
-    """
-    module = conditioner if isinstance(conditioner, torch.nn.Module) else None
-    if resumed is not None and module is not None:
-        weights = resumed.weights(data.device).get("conditioner", {})
-        load_weights(module, weights, resumed.path)
-    elif hasattr(conditioner, "fit"):
-        if processes.leads or module is None:
-            conditioner.fit(data, device=data.device, seed=seed, progress=progress)
-        if module is not None and processes.size > 1:
-            learnt = {k: t.cpu() for k, t in module.state_dict().items()}
-            module.load_state_dict(processes.broadcast(learnt))
-    values, how = as_read(data.annotations[data.reads]), {}
-    if "progress" in signature(conditioner.tokens).parameters:
-        how["progress"] = progress
-    data.tokens = conditioner.tokens(values, **how).to(data.device)
-
-
-def _sample_conditions(
-    conditioner: Conditioner | None, data: Data, count: int
-) -> tuple[Any, ...]:
-    """Choose the conditions of the run's own grids: every class, or spread items'.
-
-    Of texts it is the first of an item, if the conditioner understands that.
-    """
-    if conditioner is None:
-        return ()
-    kind = data.facts.annotations[conditioner.reads]
-    if isinstance(kind, Classes):
-        return tuple(range(len(kind.names)))
-    values = data.annotations[conditioner.reads]
-    if isinstance(kind, Texts):
-        first = (texts[0] for texts in values if texts)
-        values = [text for text in first if _understands(conditioner, text)]
-    if not len(values):
-        raise UsageError(
-            f"the conditioner {type(conditioner).__name__} can read no "
-            f"{conditioner.reads} of the data set; give it others, or choose another "
-            "conditioner"
-        )
-    return tuple(rows_of(values, torch.linspace(0, len(values) - 1, count).long()))
-
-
-def _understands(conditioner: Conditioner, text: str) -> bool:
-    try:
-        conditioner.parse(text)
-    except ValueError:
-        return False
-    return True

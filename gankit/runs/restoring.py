@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from gankit.compute.processes import Processes
 from gankit.contracts.kinds import Origin
 from gankit.errors import RunError, listed
+from gankit.game.game import Game
 from gankit.game.places import only_watches
 from gankit.plugins import versions
 from gankit.plugins.versions import core_version
 from gankit.runs.checkpoint import Checkpoint, all_in, latest, path_of, read
+from gankit.runs.folder import SAVED
+from gankit.runs.pack import Pack
 
-SAVED = "checkpoints"  # the folder of all checkpoints, in a run's
 BEST = "gankit.checkpoints"  # the state that knows which checkpoint is the best
 
 
@@ -73,20 +75,15 @@ def notes_of(
     )
 
 
-def passed_over(damaged: Sequence[str], saved: Checkpoint) -> tuple[str, ...]:
+def passed_over(damaged: Sequence[str], saved: Checkpoint | Pack) -> tuple[str, ...]:
     """Say which newer checkpoints than the one in use are damaged."""
     return tuple(f"{line}; going on from {saved.path}" for line in damaged)
 
 
 def restore(
-    saved: Checkpoint,
-    *,
-    networks: dict[str, nn.Module],
-    stateful: dict[str, Any],
-    device: torch.device,
-    parts: Mapping[str, Origin],
+    saved: Checkpoint, game: Game, parts: Mapping[str, Origin]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Load a checkpoint into what a run is made of.
+    """Load a checkpoint into a game of these parts.
 
     Returns:
         the states of hooks, and what the user has been told.
@@ -94,7 +91,8 @@ def restore(
     Raises:
         RunError: it belongs to other parts; nothing has been changed then.
     """
-    weights, whole = saved.weights(device), saved.state()
+    networks, stateful = game.networks(), game.stateful()
+    weights, whole = saved.weights(game.device), saved.state()
     state, kept = whole["game"], dict(whole["hooks"])
     other = _other_versions(saved, parts)
     changed = _changed_parts(saved, parts)

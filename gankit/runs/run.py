@@ -20,8 +20,9 @@ from gankit.game.game import Game
 from gankit.game.update import Update
 from gankit.plugins.hooks import Hooks
 from gankit.runs import checkpoint
+from gankit.runs.folder import SAVED
 from gankit.runs.report import Report, RunWarning
-from gankit.runs.restoring import SAVED, disagreement, last_good, restore
+from gankit.runs.restoring import disagreement, last_good, restore
 from gankit.runs.sampling import Sampler
 from gankit.runs.states import check_states
 from gankit.runs.troubles import ADVICE, tell_troubles
@@ -46,6 +47,7 @@ class Run:
         sampler: draws from the generator.
         folder: the run folder; None in a process that writes nothing.
         hooks: of the plugins and objects that watch.
+        plugins: in use, each with its version, or its file.
         step: steps done.
         total: steps to do, all in all.
         processes: those that share the run.
@@ -67,6 +69,7 @@ class Run:
     step: int = 0
     processes: Processes = ALONE
     stopping: str = ""
+    plugins: Mapping[str, str] = field(factory=dict)
     memory_format: str = "contiguous"
     notes: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
@@ -176,13 +179,7 @@ class Run:
         Raises:
             RunError: it belongs to other parts.
         """
-        kept, said = restore(
-            saved,
-            networks=self.game.networks(),
-            stateful=self.game.stateful(),
-            device=self.game.device,
-            parts=self.assembly.provenance.parts,
-        )
+        kept, said = restore(saved, self.game, self.assembly.provenance.parts)
         for player in (self.game.generator, self.game.discriminator):
             player.take_up()
         self.step = saved.step
@@ -273,7 +270,7 @@ class Run:
         """Return to the last good checkpoint; the same steps again fail no better."""
         failed = self.game.guard.failed or self.step
         self.writer.wait()
-        saved = self.processes.broadcast(last_good(self.folder))
+        saved = self.processes.once(lambda: last_good(self.folder))
         if saved is None or failed <= self._failed_at:
             how = "again, after going back" if saved else "no checkpoint to go back to"
             final = DivergedError(

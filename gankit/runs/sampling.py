@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from gankit.contracts import UNBOUNDED, Conditioner, NoiseSource
+from gankit.contracts import Conditioner, NoiseSource
 from gankit.data.facts import Facts
-from gankit.errors import UsageError
 from gankit.game.given import unpacked
 from gankit.randomness import generator as counted
 from gankit.randomness import global_stream, seed_global
+from gankit.runs import passes
 from gankit.runs.asking import Asking
-from gankit.runs.modes import changed_by_a_pass, condition_of, evaluated
+from gankit.runs.module import Module
 from gankit.runs.pictures import Samples
+from gankit.runs.walks import Walks
 
 _BATCH = 64
 
 
-class Sampler:
+class Sampler(Walks):
     """Draws from a generator: its moving average, where the run keeps one.
 
     Samples have the distribution that the discriminator judged, see :meth:`draw`. The
@@ -65,6 +66,28 @@ class Sampler:
         self._asking = Asking(conditioner, facts, self.conditions)
         self._changing: list[nn.Module] | None = None  # found when first drawn from
 
+    @property
+    def module(self) -> nn.Module:
+        """The generator as a plain module: (noise, condition) to samples alone.
+
+        Samples (B, *sample) are in its own range. A module of a sampler that was loaded
+        draws what :meth:`sample` draws; ``.eval()`` would also switch off dropout.
+        """
+        return Module(self.generator)
+
+    def vectors(self, conditions: Sequence[Any], *, seed: int = 0) -> Tensor | None:
+        """Return what the generator is given for texts or values, (N, c) on the CPU.
+
+        It is None for a run without a conditioner; ``seed`` is of its own draws.
+
+        Raises:
+            UsageError: a condition means nothing to the conditioner.
+        """
+        tokens, _ = self._asking.read(conditions)
+        some = None if tokens is None else tokens.to(self.device)
+        with torch.no_grad(), passes.evaluated(self._changed(some)):
+            return passes.vectors(self.conditioner, some, self.device, seed)
+
     @torch.no_grad()
     def settle(self) -> Self:
         """Put the networks into the modes in which samples are drawn, for good.
@@ -72,14 +95,24 @@ class Sampler:
         What is drawn by ``self.generator(noise, condition)`` then is what
         :meth:`sample` draws: a network that is to play on is not to be settled.
         """
-        noise = self.noise(1, counted(self.device, 0, "trial"))
         tokens, _ = self._asking.read(self.conditions[:1])
-        some = None if tokens is None else tokens.to(self.device)
-        both = self.generator, self.conditioner
-        for module in changed_by_a_pass(*both, noise, some):
+        for module in self._changed(tokens):
             module.training = False
         self._changing = []
         return self
+
+    def _changed(self, tokens: Tensor | None) -> list[nn.Module]:
+        """Find the modules that a pass would change, once."""
+        if self._changing is None:
+            drawn, read = self.generator, self.conditioner
+            noise = passes.two_of(self.noise(1, counted(self.device, 0, "trial")))
+            some = None if tokens is None else passes.two_of(tokens).to(self.device)
+            self._changing = passes.changed_by_a_pass(
+                (drawn, read),
+                lambda: drawn(noise, passes.condition_of(read, some)),
+                self.device,
+            )
+        return self._changing
 
     @torch.no_grad()
     def sample(
@@ -88,6 +121,7 @@ class Sampler:
         *,
         seed: int = 0,
         truncation: float = 0.0,
+        progress: Callable[[Samples], object] = lambda made: None,
         **asked: Any,
     ) -> Samples:
         """Draw ``n`` samples.
@@ -96,6 +130,7 @@ class Sampler:
             n: how many.
             seed: the same seed gives the same samples.
             truncation: draw noise within ± this alone; 0 for all of it.
+            progress: told of each batch as it is made.
             asked: the condition, by the name of the annotation that the run is
                 conditioned on: a text, as ``label="cat"`` or ``captions="a cat"``; or
                 a value as an item has it, as ``label=3``. The conditions in a list
@@ -106,24 +141,9 @@ class Sampler:
                 truncated.
         """
         rng = counted(self.device, seed, "sample")
-        noise = (
-            self._truncated(n, rng, truncation) if truncation else self.noise(n, rng)
-        )
-        return self.generate(noise, self._asking.in_turn(asked, n), seed=seed)
-
-    def _truncated(self, n: int, rng: torch.Generator, limit: float) -> Tensor:
-        drawn = getattr(self.noise, "truncated", None)
-        if limit < 0 or drawn is None:
-            name = type(self.noise).__name__
-            raise UsageError(
-                f"truncation {limit:g}: "
-                + ("give a number above 0" if limit < 0 else f"{name} has no middle")
-            )
-        try:
-            truncated: Tensor = drawn(n, rng, limit)
-        except ValueError as error:
-            raise UsageError(f"truncation {limit:g}: {error}") from error
-        return truncated
+        noise = passes.truncated(self.noise, n, rng, truncation)
+        conditions = self._asking.in_turn(asked, n)
+        return self.generate(noise, conditions, seed=seed, progress=progress)
 
     @torch.no_grad()
     def generate(
@@ -134,6 +154,7 @@ class Sampler:
         towards: Sequence[Any] = (),
         weight: float = 0.0,
         seed: int = 0,
+        progress: Callable[[Samples], object] = lambda made: None,
     ) -> Samples:
         """Turn noise (N, n), with one condition each or none, into samples.
 
@@ -143,16 +164,18 @@ class Sampler:
         Args:
             noise: as the generator takes it.
             conditions: one for each noise.
-            towards: as many others: the generator is given the vector that lies
-                between those of the two. A sample that lies between has no caption.
-            weight: where between, from 0, the first ones, to 1, the others.
+            towards: as many others, to whose vectors the generator is led.
+            weight: how far, from 0 to 1; what lies between has no caption.
             seed: of what the networks draw themselves.
+            progress: told of each batch as it is made.
 
         Raises:
             UsageError: a condition means nothing to the conditioner.
         """
         tokens, captions = self._asking.read(conditions)
         others, texts = self._asking.read(towards)
+        if others is not None and weight:
+            captions = texts if weight == 1 else ()
         made = []
         for start in range(0, len(noise), _BATCH):
             part = slice(start, start + _BATCH)
@@ -161,12 +184,14 @@ class Sampler:
                 for each in (tokens, others)
             )
             purpose = ("sample", "global", start)
-            made.append(
-                self.draw(noise[part], some, seed, *purpose, towards=(other, weight))
+            drawn = self.draw(
+                noise[part], some, seed, *purpose, towards=(other, weight)
             )
-        if others is not None and weight:
-            captions = texts if weight == 1 else ()
-        return Samples(self._displayed(torch.cat(made)), captions)
+            if self.facts.sample_range is None:
+                drawn = passes.displayed(drawn, self.generator)
+            made.append(Samples(drawn, captions[part]))
+            progress(made[-1])
+        return Samples(torch.cat([some.samples for some in made]), captions)
 
     @torch.no_grad()
     def draw(
@@ -197,12 +222,12 @@ class Sampler:
                 generator is given has moved to theirs: 0 not at all, 1 all the way.
         """
         others, weight = towards
-        if self._changing is None:
-            both = self.generator, self.conditioner
-            self._changing = changed_by_a_pass(*both, noise, tokens)
         stream = told or purpose
-        with evaluated(self._changing), global_stream(self.device, seed, *stream):
-            condition = condition_of(self.conditioner, tokens)
+        with (
+            passes.evaluated(self._changed(tokens)),
+            global_stream(self.device, seed, *stream),
+        ):
+            condition = passes.condition_of(self.conditioner, tokens)
             if condition is not None and others is not None:
                 assert self.conditioner is not None, "it has made a condition"
                 seed_global(seed, *stream)  # so that both draw the same
@@ -212,87 +237,3 @@ class Sampler:
             made, _ = unpacked(self.generator(noise, condition))
         # it may be a view of a weight, and have its channels last
         return made.detach().float().cpu().contiguous()
-
-    @torch.no_grad()
-    def interpolate(
-        self,
-        *,
-        rows: int = 8,
-        steps: int = 8,
-        seed: int = 0,
-        **asked: Any,
-    ) -> Samples:
-        """Walk, in each row, from one noise to another, along a line.
-
-        What a network draws itself, as for dropout, is held along a row too.
-
-        Args:
-            rows: walks.
-            steps: samples in one walk.
-            seed: the same seed gives the same walks.
-            asked: the condition, as :meth:`sample` takes it, held along each row; rows
-                take turns.
-
-        Raises:
-            UsageError: the run does not take such a condition.
-        """
-        each = self._asking.in_turn(asked, rows)
-        ends = self.noise(2 * rows, counted(self.device, seed, "sample"))
-        columns = [
-            self.generate(torch.lerp(ends[::2], ends[1::2], weight), each, seed=seed)
-            for weight in torch.linspace(0, 1, steps, device=self.device)
-        ]
-        return _rows(columns)
-
-    @torch.no_grad()
-    def interpolate_conditions(
-        self,
-        *,
-        rows: int = 8,
-        steps: int = 8,
-        seed: int = 0,
-        **asked: Any,
-    ) -> Samples:
-        """Walk, in each row, from one condition to another, along a line.
-
-        The line leads from vector to vector of what the conditioner gives, and the
-        noise is held along a row (Reed et al. 2016, section 5.4). What a network draws
-        itself, as for dropout, is held too. Only the ends of a row have captions.
-
-        Args:
-            rows: walks, each with a noise of its own, those of :meth:`sample`.
-            steps: samples in one walk; at least 2.
-            seed: the same seed gives the same walks.
-            asked: the two conditions, as ``captions=["a red circle", "a blue star"]``;
-                when left out, two of the run's own.
-
-        Raises:
-            UsageError: the run is not conditioned, does not take such conditions, or
-                there are not two.
-        """
-        if steps < 2:
-            raise UsageError(f"steps {steps}: a walk has two ends; give 2 or more")
-        first, last = ([end] * rows for end in self._asking.two(asked))
-        noise = self.noise(rows, counted(self.device, seed, "sample"))
-        columns = [
-            self.generate(noise, first, towards=last, weight=weight, seed=seed)
-            for weight in torch.linspace(0, 1, steps).tolist()
-        ]
-        return _rows(columns)
-
-    def _displayed(self, samples: Tensor) -> Tensor:
-        """Scale pictures to [0, 1]; leave the values of anything else alone."""
-        if self.facts.sample_range is not None:
-            return samples
-        low, high = getattr(self.generator, "output_range", UNBOUNDED)
-        if (low, high) == UNBOUNDED:
-            low, high = -1.0, 1.0
-        return ((samples - low) / (high - low)).clamp(0, 1)
-
-
-def _rows(columns: Sequence[Samples]) -> Samples:
-    """Lay columns of samples side by side, and read them row by row."""
-    texts = [column.captions or ("",) * len(column.samples) for column in columns]
-    captions = tuple(text for row in zip(*texts, strict=True) for text in row)
-    samples = torch.stack([column.samples for column in columns], 1).flatten(0, 1)
-    return Samples(samples, captions if any(captions) else ())

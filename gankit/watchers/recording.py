@@ -19,10 +19,10 @@ from typing import Any
 from gankit.errors import DivergedError, RunError, listed, nearest
 from gankit.hookspecs import hookimpl
 from gankit.runs import checkpoint
-from gankit.runs.folder import cannot_write, clean, write_whole
+from gankit.runs.folder import SAVED, cannot_write, clean, write_whole
 from gankit.runs.pictures import Samples
 from gankit.runs.report import Report, RunWarning
-from gankit.runs.restoring import BEST, SAVED
+from gankit.runs.restoring import BEST
 from gankit.runs.run import Run
 from gankit.watchers.broken import NAME as BROKEN_ITEMS
 from gankit.watchers.broken import BrokenItems

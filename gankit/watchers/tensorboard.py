@@ -9,7 +9,7 @@ from typing import Any
 
 from gankit.hookspecs import hookimpl
 from gankit.runs.folder import cannot_write
-from gankit.runs.pictures import Samples
+from gankit.runs.pictures import Samples, on_white
 from gankit.runs.report import Report
 from gankit.runs.run import Run
 
@@ -53,7 +53,7 @@ class TensorBoard:
     def gankit_on_samples(self, run: Run, samples: Samples) -> None:
         """Write the samples of images."""
         if samples.samples.ndim == 4:
-            self._writer.add_images("samples", samples.samples, run.step)
+            self._writer.add_images("samples", on_white(samples.samples), run.step)
 
     @hookimpl(trylast=True)
     def gankit_after_run(self, run: Run) -> None:

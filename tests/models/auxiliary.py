@@ -9,14 +9,21 @@ from gankit import Count, Part, hookimpl
 
 
 class Classifying(nn.Module):
-    """Logits, and beside them the logits of each class."""
+    """Logits from samples alone, and beside them a logit for each class.
 
-    def __init__(self, shapes, *, width: Count = 8, classes: Count = 4):
+    Args:
+        width: features from which both are told.
+    """
+
+    def __init__(self, shapes, *, width: Count = 128):
         super().__init__()
+        if not shapes.condition:
+            raise ValueError("classifying tells classes; set conditioner.use=label")
         self.body = nn.Sequential(
             nn.Flatten(), nn.Linear(math.prod(shapes.sample), width), nn.LeakyReLU(0.2)
         )
-        self.source, self.label = nn.Linear(width, 1), nn.Linear(width, classes)
+        self.source = nn.Linear(width, 1)
+        self.label = nn.Linear(width, shapes.condition)  # a label is one-hot
 
     def forward(self, samples, condition):
         features = self.body(samples)
@@ -24,24 +31,26 @@ class Classifying(nn.Module):
 
 
 class Auxiliary:
-    """Both players also want the class to be told (L_C of section 3)."""
+    """Both players also want the class to be told: L_S and L_C of section 3."""
 
     needs = ("label",)
     needs_condition = True
 
-    def _classes(self, step, *judged):
-        labels = step.annotation("label")
-        return sum(F.cross_entropy(j.extras["class"], labels) for j in judged)
-
     def discriminator(self, step):
-        source = (
-            F.softplus(-step.real_logits).mean() + F.softplus(step.fake_logits).mean()
-        )
-        return source + self._classes(step, step.real_judged, step.fake_judged)
+        source = F.softplus(-step.real_logits) + F.softplus(step.fake_logits)
+        real = self._missed(step, step.real_judged, "class missed/real")
+        return source.mean() + real + self._missed(step, step.fake_judged)
 
     def generator(self, step):
-        source = F.softplus(-step.fake_logits).mean()
-        return source + self._classes(step, step.fake_judged)
+        fake = self._missed(step, step.fake_judged, "class missed/generated")
+        return F.softplus(-step.fake_logits).mean() + fake
+
+    def _missed(self, step, judged, name=""):
+        told, labels = judged.extras["class"], step.annotation("label")
+        missed = F.cross_entropy(told, labels)  # in nats; ln(classes) by guessing
+        if name:
+            step.log(name, missed)
+        return missed
 
 
 @hookimpl

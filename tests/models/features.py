@@ -9,9 +9,13 @@ from gankit import Count, Part, hookimpl
 
 
 class Featured(nn.Module):
-    """A discriminator that gives its last features beside its logits."""
+    """A discriminator that gives its last features beside its logits.
 
-    def __init__(self, shapes, *, width: Count = 8):
+    Args:
+        width: how many there are.
+    """
+
+    def __init__(self, shapes, *, width: Count = 128):
         super().__init__()
         self.body = nn.Sequential(
             nn.Flatten(), nn.Linear(math.prod(shapes.sample), width), nn.LeakyReLU(0.2)
@@ -24,7 +28,7 @@ class Featured(nn.Module):
 
 
 class FeatureMatching:
-    """The generator matches the mean features of real samples."""
+    """The generator makes the mean features of its samples those of real ones."""
 
     def discriminator(self, step):
         return softplus(-step.real_logits).mean() + softplus(step.fake_logits).mean()

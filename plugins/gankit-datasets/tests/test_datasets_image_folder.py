@@ -178,7 +178,9 @@ def test_a_root_that_is_no_folder_is_refused(tmp_path):
     """Missing and a file are told apart."""
     with pytest.raises(DataError, match=r"there is no folder .*nowhere; set root"):
         image_folder(root=tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"a\.png is not a folder; set root"):
+    with pytest.raises(
+        DataError, match=r"a\.png is not a folder, nor a .zip.*set root"
+    ):
         image_folder(root=paint(tmp_path / "a.png"))
 
 

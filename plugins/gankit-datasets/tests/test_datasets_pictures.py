@@ -184,7 +184,7 @@ def test_a_file_is_read_by_its_content(tmp_path):
     """A PNG that calls itself JPEG is a PNG."""
     path = tmp_path / "a.jpg"
     flat("RGB", "red").save(path, format="PNG")
-    assert fault(path) is None
+    assert fault(path.parent, path.name) is None
     assert colour_of(Look(side=4).read(path)) == RED
 
 
@@ -226,7 +226,7 @@ def bomb(path, side: int):
 def test_a_decompression_bomb_is_never_decoded(tmp_path, side):
     """Neither one that Pillow only warns of, nor one that it refuses."""
     path = bomb(tmp_path / "a.png", side)
-    assert fault(path) is None  # it begins as a picture does
+    assert fault(path.parent, path.name) is None  # it begins as a picture does
     with pytest.raises(BrokenItem, match="pixels; shrink it first"):
         Look(side=4).read(path)
 
@@ -237,17 +237,18 @@ def test_headers_tell_what_is_no_picture(tmp_path):
     (tmp_path / "text.png").write_text("hello")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
-    assert fault(saved(flat("L", 0), tmp_path / "good.png")) is None
-    assert fault(tmp_path / "empty.png") == "empty file"
-    assert fault(tmp_path / "text.png") == "not a picture that Pillow can read"
-    assert "broken link" in fault(tmp_path / "gone.png")
-    assert "broken link" in fault(tmp_path / "loop.png")
+    saved(flat("L", 0), tmp_path / "good.png")
+    assert fault(tmp_path, "good.png") is None
+    assert fault(tmp_path, "empty.png") == "empty file"
+    assert fault(tmp_path, "text.png") == "not a picture that Pillow can read"
+    assert "broken link" in fault(tmp_path, "gone.png")
+    assert "broken link" in fault(tmp_path, "loop.png")
 
 
 def test_formats_that_run_programs_are_not_opened(tmp_path):
     """PostScript would be handed to Ghostscript, whatever its suffix says."""
     flat("RGB", "red").save(tmp_path / "a.png", format="EPS")
-    assert fault(tmp_path / "a.png") == "not a picture that Pillow can read"
+    assert fault(tmp_path, "a.png") == "not a picture that Pillow can read"
 
 
 def test_every_suffix_can_be_written_and_read(tmp_path):
@@ -294,3 +295,57 @@ def test_many_threads_read_in_silence_and_restore_the_filters(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(read, range(8)))
     assert warnings.filters == before
+
+
+def test_transparency_is_kept_as_a_fourth_channel(tmp_path):
+    """Of four quarters: opaque, half, and not at all, whose colour becomes white."""
+    image = Image.new("RGBA", (4, 4), (10, 20, 30, 255))
+    image.paste((10, 20, 30, 128), (2, 0, 4, 2))
+    image.paste((10, 20, 30, 0), (0, 2, 2, 4))
+    image.save(tmp_path / "a.png")
+    sample = Look(side=4, channels=4).read(tmp_path / "a.png")
+    assert sample.shape == (4, 4, 4)
+    assert sample[:, 0, 0].tolist() == [10, 20, 30, 255]
+    assert sample[:, 0, 3].tolist() == [10, 20, 30, 128]
+    assert sample[:, 3, 0].tolist() == [255, 255, 255, 0]
+
+
+def test_pictures_without_transparency_are_opaque(tmp_path):
+    """Colour, grey, deep grey, and a palette with a transparent colour."""
+    for name, image in {
+        "rgb": Image.new("RGB", (4, 4), (1, 2, 3)),
+        "grey": Image.new("L", (4, 4), 9),
+        "deep": Image.new("I;16", (4, 4), 257 * 9),
+    }.items():
+        image.save(tmp_path / f"{name}.png")
+        sample = Look(side=4, channels=4).read(tmp_path / f"{name}.png")
+        assert (sample[3] == 255).all()
+    assert sample[:3, 0, 0].tolist() == [9, 9, 9]
+    image = Image.new("P", (4, 4), 0)
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.paste(1, (0, 0, 2, 4))
+    image.save(tmp_path / "palette.png", transparency=0)
+    sample = Look(side=4, channels=4).read(tmp_path / "palette.png")
+    assert sample[:, 0, 0].tolist() == [0, 255, 0, 255]
+    assert sample[3, 0, 3] == 0
+
+
+def test_what_is_not_seen_has_no_part_in_colours_when_resized(tmp_path):
+    """A black ground that is transparent leaves no dark seam around a red square."""
+    image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+    image.paste((255, 0, 0, 255), (13, 13, 51, 51))
+    image.save(tmp_path / "a.png")
+    for fit in ("crop", "pad", "squash"):
+        sample = Look(side=8, channels=4, fit=fit).read(tmp_path / "a.png")
+        seam = (sample[3] > 40) & (sample[3] < 255)
+        assert seam.any()
+        assert sample[0][seam].min() >= 250
+        assert sample[1][seam].max() <= 5
+
+
+def test_padding_is_transparent_where_transparency_is_kept(tmp_path):
+    """And white, as what is not seen."""
+    Image.new("RGB", (8, 4), (1, 2, 3)).save(tmp_path / "a.png")
+    sample = Look(side=8, channels=4, fit="pad").read(tmp_path / "a.png")
+    assert sample[:, 0, 0].tolist() == [255, 255, 255, 0]
+    assert sample[:, 4, 4].tolist() == [1, 2, 3, 255]

@@ -27,7 +27,6 @@ from gankit.errors import DataError
 from gankit_datasets.cifar10 import cifar10
 from gankit_datasets.fashion_mnist import fashion_mnist
 from gankit_datasets.mnist import mnist
-from gankit_datasets.torchvision_sets import cache_folder
 
 REAL = Path(
     os.environ.get("GANKIT_TEST_DATA", Path(__file__).parents[4] / "shared" / "data")
@@ -160,17 +159,6 @@ def test_a_read_only_share_of_archives_is_unpacked_in_the_cache(root, tmp_path, 
     again = mnist(root=root, download=False)
     assert all(torch.equal(first[i].sample, again[i].sample) for i in range(6))
     (root / closed).chmod(0o755)
-
-
-def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
-    """GANKIT_CACHE is itself the folder; else gankit in XDG's, else in ~/.cache."""
-    assert cache_folder() == tmp_path / "cache"
-    monkeypatch.delenv("GANKIT_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg" / "gankit"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache" / "gankit"
 
 
 @pytest.mark.parametrize("load", [mnist, fashion_mnist, cifar10])

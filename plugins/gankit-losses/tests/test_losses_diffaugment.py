@@ -67,6 +67,14 @@ def test_contrast_scales_the_distance_from_the_images_mean():
     assert kstest(scale.numpy(), "uniform", args=(0.5, 1)).pvalue > 1e-3
 
 
+def test_transparency_is_no_colour():
+    """Of four channels the first three are changed as if they were alone."""
+    images = torch.rand(8, 4, 8, 8, generator=rng())
+    changed = DiffAugment(("color",))(images, rng(1))
+    assert torch.equal(changed[:, 3], images[:, 3])
+    assert torch.equal(changed[:, :3], DiffAugment(("color",))(images[:, :3], rng(1)))
+
+
 def test_translation_shifts_by_whole_pixels_and_fills_with_zeros():
     """Every image is a crop of the original, padded by 1/8 of its size."""
     image = torch.rand(3, 16, 24, generator=rng()) + 1

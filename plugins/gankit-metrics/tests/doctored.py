@@ -54,11 +54,14 @@ class Bars:
         return {"label": label, "captions": (f"a bar at {label}", "a bar")}
 
     def judge(self, samples: Tensor, captions: Sequence[str]) -> dict[str, Tensor]:
-        """Tell whether the brightest column is where the caption has the bar."""
+        """Tell whether the brightest column is where the caption has the bar.
+
+        Of colours, which no caption tells, nothing is known.
+        """
         columns = samples.float().mean((1, 2)).argmax(1) // 4
         asked = torch.tensor([int(caption[-1]) for caption in captions])
         right = (columns == asked).float()
-        return {"place": right, "all": right}
+        return {"place": right, "colour": right * float("nan"), "all": right}
 
 
 @frozen(eq=False)

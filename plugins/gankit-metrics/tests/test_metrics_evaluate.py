@@ -191,6 +191,18 @@ def test_the_probe_measures_in_training_and_the_best_is_kept_by_it(tmp_path):
     )
 
 
+def test_the_discriminator_of_a_run_is_asked_the_same_in_training_and_after(tmp_path):
+    """By the probe, and by `gankit evaluate`, which loads it."""
+    hook = {"use": "probe", "metric": {"use": "overfitting"}, "every": 4, "samples": 30}
+    folder = tmp_path / "ring"
+    gankit.train(RING | {"hooks": [hook]}, out=folder)
+    last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    evaluate(folder, "overfitting", "-n", 30, "--split", "validation")
+    (score,) = scores.read(folder)
+    assert score["value"] == last["overfitting"]
+    assert 0.2 < score["value"] < 0.8
+
+
 def test_what_a_probe_cannot_measure_is_known_before_the_first_step(tmp_path):
     """Not after an hour; and no step is taken."""
     table = RING | {"hooks": [{"use": "probe", "metric": {"use": "parzen"}}]}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gankit import Classes, Facts, Item
+from gankit import Classes, Facts, Item, cache
 from gankit.data.items import Data
 from gankit.data.reading import read_data
 from gankit.errors import DataError, UsageError
@@ -18,7 +18,6 @@ from gankit_datasets.shapes import DrawnShapes
 from gankit_metrics.features import (
     ClassifyingFeatures,
     FittedFeatures,
-    cache,
     training,
 )
 from gankit_metrics.features.classifier import Classifier
@@ -156,7 +155,7 @@ def test_a_tenth_is_left_out_of_the_fit(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_fit_is_a_function_of_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """To the bit, whatever torch's generators are at, which are left as they were."""
     data = drawings()
-    monkeypatch.setattr("gankit_metrics.features.cache.write", lambda *_: None)
+    monkeypatch.setattr("gankit.cache.write", lambda *_: None)
     digests = []
     for seed in (0, 0, 1):
         torch.manual_seed(len(digests))

@@ -120,7 +120,16 @@ def test_a_grey_picture_is_one_of_equal_channels(
     assert torch.equal(features(grey), features(grey.repeat(1, 3, 1, 1)))
 
 
-@pytest.mark.parametrize("shape", [(3, 32, 32), (2, 2, 32, 32), (4, 4, 8, 8), (2, 7)])
+def test_a_transparent_picture_is_laid_on_white() -> None:
+    """Opaque, a quarter, and not at all."""
+    colour = torch.tensor([0.2, 0.4, 1.0])
+    opacity = torch.tensor([1.0, 0.25, 0.0])
+    pictures = torch.cat([colour.expand(3, 3), opacity[:, None]], 1)[:, :, None, None]
+    wanted = torch.tensor([[0.2, 0.4, 1.0], [0.8, 0.85, 1.0], [1.0, 1.0, 1.0]])
+    assert torch.allclose(as_rgb(pictures, "inception")[:, :, 0, 0], wanted)
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (2, 2, 32, 32), (4, 5, 8, 8), (2, 7)])
 def test_samples_of_another_shape_are_refused(
     features: EfficientNetLite0, shape: tuple[int, ...]
 ) -> None:

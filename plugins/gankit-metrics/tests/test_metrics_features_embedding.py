@@ -1,22 +1,18 @@
-"""Embedding sets: bounded, in order, once; and how samples are given to features."""
+"""Features of real samples, kept once; and how samples are given to features."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from gankit import UNBOUNDED, Facts, Item
+from gankit import UNBOUNDED, Facts, Item, Processes
 from gankit.data.reading import read_data
-from gankit.errors import DataError, UsageError
-from gankit_metrics.features.embedding import (
-    embed,
-    real_features,
-    real_samples,
-)
+from gankit.errors import DataError
+from gankit_metrics.features.embedding import real_features, real_samples
 from gankit_metrics.features.pixels import Pixels
 
 CPU = torch.device("cpu")
@@ -37,64 +33,17 @@ class Given:
 
 
 class Watched:
-    """Features that give a sample's mean, and note how many they see at once."""
+    """Features by their name and digest alone."""
 
     name, size, digest = "watched", 1, "01234567"
 
-    def __init__(self) -> None:
-        self.seen: list[int] = []
-
     def __call__(self, samples: Tensor) -> Tensor:
-        """Return means, float64 (B, 1)."""
-        self.seen.append(len(samples))
-        assert torch.is_inference_mode_enabled()
-        return samples.double().flatten(1).mean(1, keepdim=True)
+        """See nothing."""
+        return samples.new_zeros(len(samples), 1)
 
     def to(self, device: torch.device) -> Watched:
         """Stay."""
         return self
-
-
-def numbered(*sizes: int) -> Iterator[Tensor]:
-    """Give batches of samples that count from 0, and fail when asked for more."""
-    start = 0
-    for size in sizes:
-        yield torch.arange(start, start + size).float().view(-1, 1).expand(-1, 2)
-        start += size
-    pytest.fail("a batch was asked for in vain")
-
-
-def test_a_set_is_embedded_in_its_order_in_pieces_of_64() -> None:
-    """Whatever batches it comes in; what is over is left."""
-    watched = Watched()
-    told: list[tuple[int, int, str]] = []
-    rows = embed(
-        watched,
-        numbered(3, 150, 20),
-        160,
-        device=CPU,
-        progress=lambda *report: told.append(report),
-        text="drawings",
-    )
-    assert (rows.dtype, rows.shape) == (torch.float32, (160, 1))
-    assert torch.equal(rows[:, 0], torch.arange(160.0))
-    assert watched.seen == [3, 64, 64, 22, 7]
-    assert told[-1] == (160, 160, "drawings")
-    assert [done for done, *_ in told] == [3, 67, 131, 153, 160]
-
-
-def test_too_few_samples_are_an_error() -> None:
-    """With both numbers."""
-    with pytest.raises(UsageError, match="9 samples were asked for, but there are 5"):
-        embed(Watched(), iter([torch.zeros(5, 2)]), 9, device=CPU)
-
-
-def test_features_that_are_not_finite_are_an_error() -> None:
-    """With where they are."""
-    samples = torch.zeros(100, 2)
-    samples[70, 1] = float("inf")
-    with pytest.raises(UsageError, match="from 64 to 99 some gave"):
-        embed(Watched(), [samples], 100, device=CPU)
 
 
 @pytest.mark.parametrize(
@@ -140,13 +89,20 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "features"
 
 
-def means(features: Watched | None = None, **changed: object) -> tuple[Tensor, int]:
+def means(features: Watched | None = None, **changed: Any) -> tuple[Tensor, int]:
     """Give the features of real samples, and how many were looked at for it."""
-    watched = features or Watched()
-    facts = {"count": 6, "data": "abc", "split": "train", "seed": 0} | changed
-    count = facts.pop("count")
-    rows = real_features(watched, lambda: numbered(count), count, device=CPU, **facts)
-    return rows, sum(watched.seen)
+    facts = {"count": 6, "data": "abc", "split": "train"} | changed
+    looked = 0
+
+    def embed() -> Tensor:
+        nonlocal looked
+        looked = facts["count"]
+        return torch.arange(float(looked))[:, None]
+
+    told = facts | {"data": lambda: facts["data"]}
+    return real_features(
+        features or Watched(), embed, processes=Processes(), **told
+    ), looked
 
 
 def test_features_of_real_samples_are_computed_once(own_cache: Path) -> None:
@@ -158,9 +114,7 @@ def test_features_of_real_samples_are_computed_once(own_cache: Path) -> None:
     assert len(list(own_cache.iterdir())) == 1
 
 
-@pytest.mark.parametrize(
-    "changed", [{"count": 7}, {"data": "abd"}, {"split": "test"}, {"seed": 1}]
-)
+@pytest.mark.parametrize("changed", [{"count": 7}, {"data": "abd"}, {"split": "test"}])
 def test_features_of_others_are_not_taken_for_them(
     own_cache: Path, changed: dict[str, object]
 ) -> None:
@@ -207,7 +161,7 @@ def test_nothing_is_left_of_a_write_that_fails(
     def fail(*_: object, **__: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("gankit_metrics.features.cache.save_file", fail)
+    monkeypatch.setattr("gankit.cache.save_file", fail)
     rows, _ = means()
     assert rows[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
     assert list(own_cache.iterdir()) == []

@@ -26,6 +26,7 @@ from gankit_metrics.metrics.kid import KID
 from gankit_metrics.metrics.memorisation import Memorisation
 from gankit_metrics.metrics.modes import Modes
 from gankit_metrics.metrics.nearest_neighbour import NearestNeighbour
+from gankit_metrics.metrics.overfitting import Overfitting
 from gankit_metrics.metrics.parzen import Parzen
 from gankit_metrics.metrics.precision_recall import PrecisionRecall
 from gankit_metrics.metrics.two_sample import TwoSample
@@ -158,6 +159,7 @@ def test_captions_are_judged_beside_those_of_others():
     """What is drawn for its own caption is right, and wrong for another's."""
     own = scores(Attributes(), "asked by captions")
     assert own["attributes"].value > 0.95
+    assert {*own["attributes"].details} == {"place", "of real pictures"}
     assert own["attributes"].details["of real pictures"] > 0.95
     # one in four of the next ones is of the same class
     assert own["attributes-wrong-captions"].value < 0.4
@@ -177,6 +179,70 @@ def test_parzen_is_measured_as_the_papers_did():
     norm = 256 * math.log(sigma * math.sqrt(2 * math.pi))
     assert score.value == pytest.approx(float((logs - norm).mean()), rel=1e-6)
     assert score.error == pytest.approx(float(logs.std() / len(test) ** 0.5), rel=1e-2)
+
+
+def test_parzen_of_validation_leaves_out_what_sigma_was_chosen_by(monkeypatch):
+    """As a probe needs it, that must not see the test split."""
+    monkeypatch.setattr("gankit_metrics.metrics.parzen._CHOSEN_ON", 100)
+    score = scores(Parzen(), "new bars", split="validation")["parzen"]
+    assert score.split == "validation"
+    evaluation = Evaluation(SAMPLERS["new bars"], reference(), count=COUNT)
+    made, held = (
+        some.samples.flatten(1).double() / 255
+        for some in (
+            evaluation.generate(COUNT, "validation"),
+            evaluation.real("validation", 400),
+        )
+    )
+    squares = (held[:, None] - made[None]).square().sum(2)  # (V, N)
+    sigma = score.details["sigma"]
+    norm = 256 * math.log(sigma * math.sqrt(2 * math.pi)) + math.log(COUNT)
+    logs = torch.logsumexp(-squares / (2 * sigma**2), 1) - norm
+    assert score.value == pytest.approx(float(logs[100:].mean()), rel=1e-6)
+    monkeypatch.setattr("gankit_metrics.metrics.parzen._CHOSEN_ON", 400)
+    with pytest.raises(ValueError, match="it has no more to measure"):
+        scores(Parzen(), "new bars", split="validation")
+
+
+class Knows:
+    """In the place of a `gankit.Judge`: adds a point to each bar that it has seen."""
+
+    def __init__(self, bonus: float) -> None:
+        self.bonus = bonus
+        self.seen = {bar.numpy().tobytes() for bar in TRAIN.all_samples}
+
+    def judge(self, samples, conditions=(), *, seed=0):
+        """Say how bright a bar is, no brighter one being of another class."""
+        assert len(conditions) == len(samples)
+        bars = (samples * 255).round().to(torch.uint8)
+        known = [self.bonus * (bar.numpy().tobytes() in self.seen) for bar in bars]
+        return samples.mean((1, 2, 3)) + torch.tensor(known)
+
+
+def test_a_discriminator_that_knows_its_training_items_is_found_out():
+    """One that does not ranks new items among them."""
+
+    def found(bonus, sampler):
+        return scores(Overfitting(), sampler, judge=lambda: Knows(bonus))["overfitting"]
+
+    fair = found(0, "new bars")
+    assert abs(fair.value - 0.5) < 3 * fair.error
+    knows = found(1, "new bars")
+    assert knows.value == 1
+    assert knows.details["r_v"] == pytest.approx(1, abs=0.02)
+    copies = found(1, "copies")
+    assert copies.value == 1
+    assert copies.details["AUC of new over generated"] == 0
+    darker = Doctored(spoil=lambda bars, rng: bars - 1)  # all of it is black
+    evaluation = Evaluation(darker, reference(), count=COUNT, judge=lambda: Knows(0.1))
+    (score,) = Overfitting()(evaluation)
+    train, new = (
+        evaluation.real(split).floats().double().mean() for split in ("train", "test")
+    )
+    r_v = (train + 0.1 - new) / (train + 0.1)  # equation 1, by hand
+    assert score.details["r_v"] == pytest.approx(float(r_v), rel=1e-5)
+    with pytest.raises(ValueError, match="discriminator, which is not there"):
+        scores(Overfitting(), "new bars")
 
 
 def test_samples_are_compared_as_they_would_be_stored():
@@ -209,32 +275,6 @@ def test_conditions_are_of_real_items_and_known():
         assert torch.equal(places, some.labels())
 
 
-def test_the_same_seed_gives_the_same_samples_whoever_shares_the_work():
-    """Two processes draw a chunk each in turn, and both know all of it."""
-    alone = Evaluation(SAMPLERS["noisy"], reference(), count=600)
-    told: list[dict] = []
-
-    class Member:
-        size = 2
-
-        def __init__(self, rank):
-            self.rank = rank
-
-        def gather(self, made):
-            told.append(made)
-            return [made]
-
-    for rank in range(2):
-        team = Reference(TRAIN, device=CPU, team=Member(rank))
-        with pytest.raises(KeyError):  # of what the other has drawn
-            Evaluation(SAMPLERS["noisy"], team, count=600).generate(600)
-    joined = {**told[0], **told[1]}
-    assert sorted(joined) == [0, 1, 2]
-    assert not told[0].keys() & told[1].keys()
-    samples = torch.cat([joined[number] for number in range(3)])
-    assert torch.equal(samples, alone.generated.samples)
-
-
 @pytest.mark.parametrize(
     ("metric", "sampler", "problem"),
     [
@@ -256,7 +296,7 @@ def test_a_split_that_is_not_held_out_is_refused():
         Evaluation(Doctored(), reference(), count=8, split="tset")
     alone = Reference(Bars(40, holds_out=False), device=CPU)
     assert Evaluation(Doctored(), alone, count=8).split == "train"
-    with pytest.raises(DataError, match=r"no 'test'.*hold some out"):
+    with pytest.raises(DataError, match=r"no 'validation'.*hold some out"):
         list(Parzen()(Evaluation(Doctored(), alone, count=8)))
     with pytest.raises(ValueError, match="not trained on"):
         list(Memorisation(Pixels)(Evaluation(Doctored(), alone, count=8)))

@@ -14,11 +14,12 @@ from typing import Any
 import numpy
 import pytest
 import tomli_w
+import torch
 from PIL import Image
 
 import gankit
 from gankit.cli import run
-from gankit_report import told
+from gankit_report import pictures, told
 from gankit_report.page import Wishes, render
 from gankit_report.record import read_record
 from tiny import CAPTIONED, LABELLED, without
@@ -149,6 +150,17 @@ def test_a_filmstrip_follows_the_same_cells(plain: Path) -> None:
     first = Image.open(plain / "samples" / "00000001.png")
     cut = first.crop(drawn.cells()[0]).resize((16, 16), Image.Resampling.NEAREST)
     assert (shown[0] == numpy.asarray(cut)).all()
+
+
+def test_transparent_pictures_stay_so_in_a_page() -> None:
+    """Each in its own cell, to the last bit, over whatever ground the page has."""
+    samples = torch.tensor([0.2, 0.4, 1.0, 0.6]).view(1, 4, 1, 1).expand(1, 4, 8, 8)
+    assert pictures.are_pictures(samples)
+    (cell,) = pictures.cells(samples)
+    data = base64.b64decode(cell.uri.partition(",")[2])
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.mode == "RGBA"
+        assert picture.getpixel((4, 4)) == (51, 102, 255, 153)
 
 
 def test_walks_between_conditions_are_shown(captioned: Path, plain: Path) -> None:

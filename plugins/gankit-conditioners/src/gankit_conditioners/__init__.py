@@ -9,7 +9,7 @@ from gankit import Part, hookimpl
 
 @hookimpl
 def gankit_parts() -> Iterable[Part]:
-    """Yield the two conditioners."""
+    """Yield the conditioners of this package."""
     yield Part(
         "conditioner",
         "label",
@@ -21,4 +21,10 @@ def gankit_parts() -> Iterable[Part]:
         "char-cnn-rnn",
         "gankit_conditioners.char_cnn_rnn:CharCNNRNN",
         summary="Character-level captions of Reed et al., fitted to the data's images",
+    )
+    yield Part(
+        "conditioner",
+        "sentence",
+        "gankit_conditioners.sentence:Sentence",
+        summary="Captions by an encoder that knows language already; no fit",
     )

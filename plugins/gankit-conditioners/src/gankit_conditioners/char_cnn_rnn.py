@@ -15,22 +15,19 @@ import torch
 from attrs import asdict
 from torch import Tensor, nn
 
-from gankit import Count, Facts, Fraction, Positive, Texts
+from gankit import Count, Facts, Fraction, Positive, Texts, cache
 from gankit.contracts import ReadData
-from gankit_conditioners import cache
 from gankit_conditioners.alphabet import ALPHABET, is_legible
-from gankit_conditioners.captions import CaptionTable
+from gankit_conditioners.captions import CaptionTable, Progress, mean_of_some
 from gankit_conditioners.encoders import TextEncoder
 from gankit_conditioners.fitting import (
     FitLoss,
     ImageFeatures,
-    Progress,
     Settings,
     fit_text_encoder,
 )
 
 _MEASURED = 4096  # distinct captions that the scale is taken over
-_EMBEDDED = 4096  # captions whose vectors are held besides those of all items
 _WORTH_KEEPING = 1000  # captions, which take a second or more to embed
 
 
@@ -186,15 +183,7 @@ class CharCNNRNN(nn.Module):
         self.notes = table.notes(self.encoder.length)
         if not self.fitted:
             self.notes.append("the text encoder is not fitted: its vectors are random")
-        vectors = torch.full((*table.ids.shape, self.size), float("nan"))
-        total = len(table.distinct)
-        for start in range(0, total, _EMBEDDED):
-            progress(start, total, "embedding captions")
-            some = table.distinct[start : start + _EMBEDDED]
-            here = (table.ids >= start) & (table.ids < start + len(some))  # (N, K)
-            vectors[here] = self._embedded(some)[table.ids[here] - start]
-        progress(total, total, "embedding captions")
-        return vectors
+        return table.vectors(self.size, self._embedded, progress)
 
     def _embedded(self, captions: Sequence[str]) -> Tensor:
         """Embed captions, (D, size), or read the vectors of so many from the cache."""
@@ -220,14 +209,7 @@ class CharCNNRNN(nn.Module):
         if there are fewer; without any, zeros. In eval mode all of them, which is the
         mean of what training sees.
         """
-        chosen = ~tokens[..., 0].isnan()  # (B, K)
-        if self.training and tokens.shape[1] > self.captions:
-            order = torch.rand(chosen.shape, device=tokens.device)
-            highest = order.masked_fill(~chosen, -1.0).topk(self.captions, dim=1)
-            picked = torch.zeros_like(chosen).scatter(1, highest.indices, True)
-            chosen = chosen & picked
-        total = tokens.where(chosen[..., None], 0.0).sum(dim=1)
-        return total / chosen.sum(dim=1, keepdim=True).clamp(min=1)
+        return mean_of_some(tokens, self.captions if self.training else None)
 
     def parse(self, text: str, /) -> tuple[str]:
         """Take a text as the one caption of an item.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gankit import Classes
 from gankit.contracts import ReadData
 from gankit_conditioners.alphabet import spell
-from gankit_conditioners.captions import CaptionTable
+from gankit_conditioners.captions import CaptionTable, Progress
 from gankit_conditioners.encoders import ImageEncoder, TextEncoder
 from gankit_conditioners.googlenet import FEATURES, features_of
 from gankit_conditioners.joint import (
@@ -27,7 +27,6 @@ from gankit_conditioners.joint import (
 _EPOCHS = 200  # authors' code: 200 epochs of 150 updates, one for each class of CUB
 _REPORTS = 100  # progress is told about as often
 
-Progress = Callable[[int, int, str], None]
 ImageFeatures = Literal["convnet", "googlenet"]
 FitLoss = Literal["structured", "contrastive"]
 

@@ -38,13 +38,19 @@ def gankit_parts() -> Iterator[Part]:
         "dataset",
         "image-folder",
         "gankit_datasets.image_folder:image_folder",
-        summary="Pictures of any size in a folder; sub-folders are classes",
+        summary="Pictures of any size in a folder or zip; sub-folders are classes",
     )
     yield Part(
         "dataset",
         "captioned-folder",
         "gankit_datasets.captioned_folder:captioned_folder",
-        summary="Pictures in a folder with captions beside them or in one file",
+        summary="Pictures in a folder or zip, captions beside them or in one file",
+    )
+    yield Part(
+        "dataset",
+        "webdataset",
+        "gankit_datasets.webdataset:webdataset",
+        summary="Pictures in tars, with captions and classes beside them",
     )
     yield Part(
         "dataset",

@@ -10,17 +10,18 @@ from unicodedata import normalize
 from gankit import Count
 from gankit.errors import DataError, listed, nearest
 from gankit_datasets.captions import Captions, read_jsonl, read_texts, without_suffix
+from gankit_datasets.finding import find_files
 from gankit_datasets.folders import (
     Entry,
     PictureFolder,
-    find_files,
     folder_names,
     pictures_among,
     refuse_most,
     stored_side,
 )
 from gankit_datasets.holding import Share, parted
-from gankit_datasets.pictures import Fit, Look
+from gankit_datasets.packed import File, Place
+from gankit_datasets.pictures import Channels, Fit, Look
 
 _AUTO, _TEXTS, _FILE = "auto", "texts", "captions.jsonl"
 _HELD_OUT = dict.fromkeys(("dev", "val", "valid"), "validation")  # as it is called here
@@ -36,7 +37,7 @@ def captioned_folder(
     only: tuple[str, ...] = (),
     size: Count = 64,
     fit: Fit = "crop",
-    channels: Literal[1, 3] = 3,
+    channels: Channels = 3,
     load_size: Count | None = None,
     mirror: bool = False,
     keep: bool = False,
@@ -51,7 +52,7 @@ def captioned_folder(
     Reed et al. 2016: ``load_size = 76``, ``mirror = true``.
 
     Args:
-        root: the folder of the pictures, searched to any depth
+        root: the folder of the pictures, searched to any depth; or a zip of it
         captions: a JSON-lines file in root, which may leave pictures out; "texts", a
             text file beside each picture; "auto", captions.jsonl or else "texts"
         split: keep only the lines of this split; the others are what is held out
@@ -62,7 +63,7 @@ def captioned_folder(
         only: keep only pictures of these classes; all, if left out
         size: pixels a side of what the networks see
         fit: cut the centred square, pad to a square with white, or squash to one
-        channels: 3 for colour, 1 for grey
+        channels: 3 for colour, 1 for grey, 4 for colour with transparency
         load_size: store pictures at this size and cut random squares from them
         mirror: mirror half of the pictures, anew each time they are used
         keep: keep the decoded pictures in $GANKIT_CACHE, by default ~/.cache/gankit, so
@@ -79,17 +80,17 @@ def captioned_folder(
             f"split = {split!r} holds out the other splits already; leave out hold_out"
         )
     look = Look(side=stored_side(size, load_size), fit=fit, channels=channels)
-    root, files, skipped = find_files(root)
-    images = pictures_among(root, files)
-    if captions == _TEXTS or (captions == _AUTO and not (root / _FILE).is_file()):
-        known, lost = _match_texts(root, files, images)
+    place, files, skipped = find_files(root)
+    images = pictures_among(place, files)
+    if captions == _TEXTS or (captions == _AUTO and not (place / _FILE).is_file()):
+        known, lost = _match_texts(place, files, images)
     else:
-        file = root / (_FILE if captions == _AUTO else captions)
+        file = place / (_FILE if captions == _AUTO else captions)
         known, lost = _match_lines(file, files, images)
     refuse_most(
-        lost, len(lost) + len(known), root, "set root to their pictures' folder"
+        lost, len(lost) + len(known), place, "set root to their pictures' folder"
     )
-    chosen = _of_split(root, known, split)
+    chosen = _of_split(place, known, split)
     silent = [
         f"{image}: no caption"
         for image in images
@@ -97,12 +98,12 @@ def captioned_folder(
     ]
     if captions in (_AUTO, _TEXTS):  # a file that is named may leave pictures out
         remedy = f'caption them, or name the file that may leave some out: "{_FILE}"'
-        refuse_most(silent, len(images), root, remedy)
-    every = _entries(root, known, classes)
+        refuse_most(silent, len(images), place, remedy)
+    every = _entries(place, known, classes)
     entries = [every[image] for image in sorted(chosen) if image in every]
     if not entries:
-        raise DataError(f"every caption in {root} is empty; write some")
-    kept, held = parted(_classed(root, entries, only), hold_out)
+        raise DataError(f"every caption in {place} is empty; write some")
+    kept, held = parted(_classed(place, entries, only), hold_out)
     splits: dict[str, list[Entry]] = {}
     for image, entry in every.items():
         other = known[image].split
@@ -110,7 +111,7 @@ def captioned_folder(
             continue
         splits.setdefault(_HELD_OUT.get(str(other), str(other)), []).append(entry)
     return PictureFolder(
-        root,
+        place,
         kept,
         look,
         size=size,
@@ -122,7 +123,7 @@ def captioned_folder(
 
 
 def _match_lines(
-    file: Path, files: Sequence[str], images: Sequence[str]
+    file: File, files: Sequence[str], images: Sequence[str]
 ) -> tuple[dict[str, Captions], list[str]]:
     """Bring pictures and lines together, and list the lines without a picture."""
     if not file.is_file():
@@ -143,7 +144,7 @@ def _match_lines(
 
 
 def _match_texts(
-    root: Path, files: Sequence[str], images: Sequence[str]
+    root: Place, files: Sequence[str], images: Sequence[str]
 ) -> tuple[dict[str, Captions], list[str]]:
     """Bring pictures and text files together, and list the texts without a picture."""
     stems = {image: without_suffix(image) for image in images}
@@ -156,7 +157,7 @@ def _match_texts(
 
 
 def _of_split(
-    root: Path, known: Mapping[str, Captions], split: str | None
+    root: Place, known: Mapping[str, Captions], split: str | None
 ) -> dict[str, Captions]:
     if not known:
         raise DataError(
@@ -176,7 +177,7 @@ def _of_split(
 
 
 def _entries(
-    root: Path, known: Mapping[str, Captions], classes: Literal["auto", "none"]
+    root: Place, known: Mapping[str, Captions], classes: Literal["auto", "none"]
 ) -> dict[str, Entry]:
     """Make an entry of each picture with captions; of all, so that classes are one."""
     told = {image: said for image, said in sorted(known.items()) if said.texts}
@@ -198,7 +199,7 @@ def _among(entry: Entry, only: Sequence[str]) -> bool:
 
 
 def _classed(
-    root: Path, entries: Sequence[Entry], only: Sequence[str]
+    root: Place, entries: Sequence[Entry], only: Sequence[str]
 ) -> Sequence[Entry]:
     """Keep pictures of some classes; all if there are none."""
     there = sorted({entry.label for entry in entries if entry.label})

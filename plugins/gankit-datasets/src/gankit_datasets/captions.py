@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 from unicodedata import normalize
 
@@ -17,6 +17,7 @@ from attrs import define, field
 
 from gankit.errors import DataError
 from gankit_datasets.folders import abridged
+from gankit_datasets.packed import File, Place
 
 _TYPES = {
     "image": str,
@@ -41,7 +42,7 @@ class Captions:
         self.texts = list(dict.fromkeys([*self.texts, *filter(None, folded)]))
 
 
-def read_jsonl(path: Path) -> dict[str, Captions]:
+def read_jsonl(path: File) -> dict[str, Captions]:
     """Read a captions file: picture's path → captions.
 
     Raises:
@@ -63,7 +64,7 @@ def read_jsonl(path: Path) -> dict[str, Captions]:
     return found
 
 
-def read_texts(root: Path, texts: Sequence[str]) -> dict[str, Captions]:
+def read_texts(root: Place, texts: Sequence[str]) -> dict[str, Captions]:
     """Read text files, paths below ``root``: path without suffix → captions.
 
     Raises:
@@ -87,13 +88,14 @@ def without_suffix(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(""))
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: File) -> Iterator[bytes]:
     try:
         with path.open("rb") as file:  # in bytes, so that only a newline ends a line
             yield from file
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise DataError(
-            f"{path} cannot be read ({error.strerror}); "
+            f"{path} cannot be read ({reason}); "
             'mend it, or name another file in the option "captions"'
         ) from None
 
@@ -126,7 +128,7 @@ def _parsed(line: str) -> dict[str, Any]:
         raise ValueError(f"not JSON ({error.msg}, column {error.colno})") from None
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if "\\ud" in line.lower() and not _is_text(entry):
+    if "\\ud" in line.lower() and not is_text(entry):
         raise ValueError("a \\u escape that is half of a character")
     if not isinstance(entry, dict):
         raise ValueError('not an object like {"image": "a.jpg", "caption": "a dog"}')
@@ -142,8 +144,8 @@ def _parsed(line: str) -> dict[str, Any]:
     return entry
 
 
-def _is_text(entry: Any) -> bool:
-    """Whether a parsed line can be written as UTF-8."""
+def is_text(entry: Any) -> bool:
+    """Whether parsed JSON can be written as UTF-8."""
     try:
         json.dumps(entry, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Clothes in MNIST's format. Xiao, Rasul, Vollgraf 2017."""
+"""Clothes in MNIST's format. Xiao, Rasul and Vollgraf 2017."""
 
 from __future__ import annotations
 

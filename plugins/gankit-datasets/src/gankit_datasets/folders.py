@@ -6,12 +6,10 @@ be used, the folder is refused, because then the recipe or the folder is wrong.
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +19,7 @@ from torch import Tensor
 from gankit import Classes, Facts, Item, Texts
 from gankit.errors import DataError
 from gankit_datasets.kept import keeping
+from gankit_datasets.packed import Place
 from gankit_datasets.pictures import SUFFIXES, Look, faults
 from gankit_datasets.views import RandomView
 
@@ -46,7 +45,8 @@ class PictureFolder:
     With ``look.side`` above ``size``, or with ``mirror``, it has a ``transform`` to
     random views of ``size`` pixels. ``skipped`` says what was left out and why, one
     line each, beginning with ``skipped`` as given. ``splits`` builds what is held out,
-    by name: pictures of classes that are among the entries too.
+    by name: pictures of classes that are among the entries too. Classes are in the
+    order of their names, or, with ``numbered``, of numbers if all of them are.
 
     Raises:
         DataError: no entry can be used, or most cannot.
@@ -54,7 +54,7 @@ class PictureFolder:
 
     def __init__(
         self,
-        root: Path,
+        root: Place,
         entries: Sequence[Entry],
         look: Look,
         *,
@@ -63,6 +63,7 @@ class PictureFolder:
         keep: bool = False,
         skipped: Iterable[str] = (),
         splits: Mapping[str, Sequence[Entry]] = MappingProxyType({}),
+        numbered: bool = False,
     ) -> None:
         readable, unreadable = _readable(root, entries)
         refuse_most(unreadable, len(entries), root, "mend or remove these files")
@@ -76,6 +77,8 @@ class PictureFolder:
         self.skipped = [*skipped, *unreadable, *classless]
         self.root, self.look, self._entries = root, look, kept
         names = sorted({entry.label for entry in kept if entry.label is not None})
+        if numbered and all(name.isdecimal() for name in names):
+            names.sort(key=int)
         self.indices = {name: index for index, name in enumerate(names)}
         declared: dict[str, Any] = {}
         if names:
@@ -149,40 +152,7 @@ def stored_side(size: int, load_size: int | None) -> int:
     return load_size or size
 
 
-def find_files(root: Path | str) -> tuple[Path, list[str], list[str]]:
-    """List the files below a folder, without hidden ones, in one fixed order.
-
-    Links are followed, but no folder is read twice: a loop of links ends.
-
-    Returns:
-        the folder, paths below it with forward slashes, and what was skipped.
-
-    Raises:
-        DataError: the root is not a folder that can be read.
-    """
-    root = _checked(Path(root).expanduser())
-    files: list[str] = []
-    skipped: list[str] = []
-    seen: set[str] = set()
-    real, links = deque([root]), deque[Path]()
-    while real or links:
-        # links last, so that a folder is known by its own name, not by a link's
-        folder = real.popleft() if real else links.popleft()
-        place = os.path.realpath(folder)
-        if place in seen:
-            skipped.append(f"{_below(folder, root)}: a link to a folder read already")
-            continue
-        seen.add(place)
-        below = "" if folder == root else f"{_below(folder, root)}/"
-        for entry in _visible(folder, root, skipped):
-            if not _is_folder(entry):
-                files.append(below + entry.name)
-            else:
-                (links if entry.is_symlink() else real).append(Path(entry.path))
-    return root, sorted(files), skipped
-
-
-def pictures_among(root: Path, files: Iterable[str]) -> list[str]:
+def pictures_among(root: Place, files: Iterable[str]) -> list[str]:
     """Return the files whose names end like a picture's.
 
     Raises:
@@ -210,7 +180,7 @@ def folder_names(images: Sequence[str]) -> list[str | None]:
     return [parts[shared] if len(parts) > shared else None for parts in folders]
 
 
-def refuse_most(problems: Sequence[str], total: int, root: Path, remedy: str) -> None:
+def refuse_most(problems: Sequence[str], total: int, root: Place, remedy: str) -> None:
     """Refuse a folder more than half of which has problems.
 
     Raises:
@@ -230,57 +200,9 @@ def abridged(problems: Sequence[str]) -> str:
     return shown + (f" and {rest} more" if rest > 0 else "")
 
 
-def _checked(root: Path) -> Path:
-    if not root.exists():
-        raise DataError(f"there is no folder {root}; set root to one with pictures")
-    if not root.is_dir():
-        raise DataError(f"{root} is not a folder; set root to the folder it lies in")
-    try:
-        os.scandir(root).close()
-    except OSError as error:
-        raise DataError(
-            f"{root} cannot be read ({error.strerror}); get the right to read it from "
-            "its owner, or set another root"
-        ) from None
-    return root
-
-
-def _visible(folder: Path, root: Path, skipped: list[str]) -> list[os.DirEntry[str]]:
-    """List what is in a folder and not hidden; what cannot be read is skipped."""
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        skipped.append(f"{_below(folder, root)}: {error.strerror}")
-        return []
-    shown = [entry for entry in entries if not entry.name.startswith(".")]
-    garbled = [entry for entry in shown if not _is_text(entry.name)]
-    skipped.extend(f"{entry.name!a}: the name is not UTF-8" for entry in garbled)
-    return [entry for entry in shown if entry not in garbled]
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
-
-
-def _is_text(name: str) -> bool:
-    """Whether a file name can be printed; undecodable bytes cannot."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _below(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
-
-
-def _readable(root: Path, entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+def _readable(root: Place, entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
     """Part the entries that begin as pictures do from those that do not."""
-    reasons = faults([f"{root}/{entry.image}" for entry in entries])
+    reasons = faults(root, [entry.image for entry in entries])
     pairs = list(zip(entries, reasons, strict=True))
     kept = [entry for entry, reason in pairs if reason is None]
     return kept, [f"{entry.image}: {reason}" for entry, reason in pairs if reason]

@@ -23,18 +23,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gankit.cache import cache_folder
 from gankit.errors import DataError
+from gankit_datasets.packed import Packed, Place
 
 _SUM = 8  # bytes of a record before its pixels; 0 where nothing is
 _THERE = 1 << 32  # above every CRC-32, so that none is 0
-
-
-def cache_folder() -> Path:
-    """Return gankit's cache: $GANKIT_CACHE, else the user's cache folder."""
-    if chosen := os.environ.get("GANKIT_CACHE"):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "gankit"
 
 
 class Kept:
@@ -76,14 +70,14 @@ class Kept:
 
 
 def keeping(
-    root: Path, images: Iterable[str], look: object, shape: tuple[int, ...]
+    root: Place, images: Iterable[str], look: object, shape: tuple[int, ...]
 ) -> Kept:
     """Open what is kept of some pictures of a folder, or begin to keep them.
 
     What was kept of the same files as they were before is removed.
 
     Args:
-        root: the folder.
+        root: the folder, or archives.
         images: paths of the pictures below it, in order.
         look: what is done to them, by its ``repr``.
         shape: of a picture then.
@@ -93,7 +87,7 @@ def keeping(
     """
     images = list(images)
     folder = cache_folder() / "pictures"
-    name = _digest(str(root.resolve()), repr(look), *images)
+    name = _digest(str(Path(str(root)).resolve()), repr(look), *images)
     path = folder / f"{name}-{_state_of(root, images)}.rows"
     size = len(images) * (_SUM + torch.Size(shape).numel())
     try:
@@ -120,16 +114,22 @@ def _cannot(folder: Path, reason: str) -> DataError:
     )
 
 
-def _state_of(root: Path, images: Iterable[str]) -> str:
+def _state_of(root: Place, images: Iterable[str]) -> str:
     """Return a digest of the files as they are, and of what decodes them."""
     states = [version("gankit-datasets"), version("pillow")]
     for image in images:
         try:
-            told = os.stat(f"{root}/{image}")  # noqa: PTH116 # no Path for each of many
-            states.append(f"{told.st_size} {told.st_mtime_ns}")
+            states.append(_file_state(root, image))
         except OSError:
             states.append("gone")
     return _digest(*states)
+
+
+def _file_state(root: Place, image: str) -> str:
+    if isinstance(root, Packed):
+        return root.state(image)
+    told = os.stat(f"{root}/{image}")  # noqa: PTH116 # no Path for each of many
+    return f"{told.st_size} {told.st_mtime_ns}"
 
 
 def _digest(*texts: str) -> str:

@@ -1,4 +1,4 @@
-"""Handwritten digits. LeCun, Bottou, Bengio, Haffner 1998."""
+"""Handwritten digits. LeCun, Bottou, Bengio and Haffner 1998."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One picture file, of any mode and size, to one square of uint8 pixels.
 
-Transparency is laid on white, and the camera's orientation (EXIF) is followed; of an
-animation the first frame is taken. Grey of more than 8 bits is scaled down.
+Transparency is laid on white or kept, and the camera's orientation (EXIF) is followed;
+of an animation the first frame is taken. Grey of more than 8 bits is scaled down.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from gankit.errors import BrokenItem
+from gankit_datasets.packed import File, Packed, Place
 
 Fit = Literal["crop", "pad", "squash"]
+Channels = Literal[1, 3, 4]
 
 SUFFIXES = (
     ".bmp",
@@ -42,6 +44,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*")
 _LONGEST = 12
 
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # by the number of channels
 _DEEP_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 _MANY_PIXELS = 90_000_000  # decoded they would fill 270 MB: Pillow's limit for bombs
 _CHUNK = 64  # files that one thread looks at in a row
@@ -85,13 +88,16 @@ class Look:
 
     ``crop`` cuts the largest centred square and resizes it, ``pad`` resizes the whole
     and centres it on white, ``squash`` resizes the whole and disregards its shape.
+
+    One channel is grey, three are colours; the fourth is how opaque a pixel is, 0 to
+    255. Then ``pad`` adds what is not seen, and what is not seen is white.
     """
 
     side: int = field(kw_only=True)
     fit: Fit = field(default="crop", kw_only=True)
-    channels: Literal[1, 3] = field(default=3, kw_only=True)
+    channels: Channels = field(default=3, kw_only=True)
 
-    def read(self, path: Path) -> Tensor:
+    def read(self, path: File) -> Tensor:
         """Read one file: (channels, side, side), uint8.
 
         Raises:
@@ -104,7 +110,8 @@ class Look:
                 image.draft(None, (2 * self.side, 2 * self.side))
                 image.load()
                 upright = ImageOps.exif_transpose(image)
-                return self._pixels(self._square(_opaque(upright)))
+                plain = _plain(upright, keep_alpha=self.channels == 4)
+                return self._pixels(self._square(plain))
         except Exception as error:  # a damaged file may raise whatever it trips over
             raise BrokenItem(f"{path}: {_reason(error)}") from None
 
@@ -117,39 +124,40 @@ class Look:
         scale = self.side / max(image.size)
         width, height = (max(1, round(scale * length)) for length in image.size)
         inner = image.resize((width, height), Image.Resampling.BICUBIC)
-        result = Image.new(image.mode, whole, "white")
+        ground = (255, 255, 255, 0) if image.mode == "RGBA" else "white"
+        result = Image.new(image.mode, whole, ground)
         result.paste(inner, ((self.side - width) // 2, (self.side - height) // 2))
         return result
 
     def _pixels(self, image: Image.Image) -> Tensor:
-        pixels = image.convert("L" if self.channels == 1 else "RGB")
+        pixels = image.convert(_MODES[self.channels])
         flat = torch.frombuffer(bytearray(pixels.tobytes()), dtype=torch.uint8)
         grid = flat.view(self.side, self.side, self.channels)
+        if self.channels == 4:
+            # what files have there is arbitrary
+            grid[..., :3].masked_fill_(grid[..., 3:] == 0, 255)
         return grid.permute(2, 0, 1).contiguous()  # (C, side, side)
 
 
-def faults(paths: Sequence[str]) -> list[str | None]:
+def faults(root: Place, names: Sequence[str]) -> list[str | None]:
     """Say of each picture what `fault` says, waiting for many files at once."""
-    chunks = [paths[i : i + _CHUNK] for i in range(0, len(paths), _CHUNK)]
+    chunks = [names[i : i + _CHUNK] for i in range(0, len(names), _CHUNK)]
     with _HUSH, ThreadPoolExecutor(_READERS) as pool:
-        return [said for some in pool.map(_faults, chunks) for said in some]
+        some = pool.map(lambda chunk: [fault(root, name) for name in chunk], chunks)
+        return [said for chunk in some for said in chunk]
 
 
-def _faults(paths: Sequence[str]) -> list[str | None]:
-    return [fault(path) for path in paths]
-
-
-def fault(name: str) -> str | None:
+def fault(root: Place, name: str) -> str | None:
     """Say what is wrong with a picture as far as its first bytes tell, or None."""
-    with suppress(OSError), open(name, "rb", 0) as file:  # noqa: PTH123 # no Path for each of many
-        begin = file.read(_LONGEST)
+    with suppress(OSError, ValueError):
+        begin = _begin(root, name)
         if begin.startswith(_MAGIC) or (begin[:4], begin[8:]) == (b"RIFF", b"WEBP"):
             return None
-    path = Path(name)
+    path = root / name
     try:
         if not path.is_file():
             return "not a file, or a broken link"
-        if path.stat().st_size == 0:
+        if not _begin(root, name):
             return "empty file"
         with _HUSH, _opened(path):
             return None
@@ -157,8 +165,16 @@ def fault(name: str) -> str | None:
         return _reason(error)
 
 
-def _opened(path: Path) -> Image.Image:
-    image = Image.open(path, formats=_FORMATS)
+def _begin(root: Place, name: str) -> bytes:
+    if isinstance(root, Packed):
+        return root.begin(name, _LONGEST)
+    with open(f"{root}/{name}", "rb", 0) as file:  # noqa: PTH123 # no Path for each of many
+        return file.read(_LONGEST)
+
+
+def _opened(path: File) -> Image.Image:
+    file = path if isinstance(path, Path) else path.open()
+    image = Image.open(file, formats=_FORMATS)
     if image.width * image.height > _MANY_PIXELS:
         image.close()
         raise ValueError(
@@ -168,12 +184,14 @@ def _opened(path: Path) -> Image.Image:
     return image
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    """Return 8 bits a channel without transparency: mode L or RGB."""
+def _plain(image: Image.Image, *, keep_alpha: bool) -> Image.Image:
+    """Return 8 bits a channel: mode L, RGB or, if transparency is kept, RGBA."""
     if image.mode in _DEEP_GREY:
-        return image.convert("I").point(lambda value: value / 257).convert("L")
+        image = image.convert("I").point(lambda value: value / 257).convert("L")
     if image.mode == "F":
         raise ValueError("pixels are floats of unknown range; save it with 8 bits")
+    if keep_alpha:
+        return image.convert("RGBA")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         result = Image.new("RGB", layer.size, "white")

@@ -24,8 +24,8 @@ from typing import Any
 
 from attrs import frozen
 
+from gankit.cache import cache_folder
 from gankit.errors import DataError
-from gankit_datasets.kept import cache_folder
 
 _PATIENCE = 30.0  # seconds without an answer until a download counts as failed
 

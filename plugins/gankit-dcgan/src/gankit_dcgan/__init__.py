@@ -9,7 +9,7 @@ from gankit import Part, hookimpl
 
 @hookimpl
 def gankit_parts() -> Iterable[Part]:
-    """Yield the networks of this package."""
+    """Yield the networks of this package, and what inverts a generator."""
     yield Part(
         "generator",
         "dcgan",
@@ -21,4 +21,10 @@ def gankit_parts() -> Iterable[Part]:
         "dcgan",
         "gankit_dcgan.discriminator:DCGANDiscriminator",
         summary="Strided convolutions from square images down to 4x4",
+    )
+    yield Part(
+        "inversion",
+        "style-encoder",
+        "gankit_dcgan.style:StyleEncoder",
+        summary="Noise of pictures, learnt from generated ones; Reed et al. 2016",
     )

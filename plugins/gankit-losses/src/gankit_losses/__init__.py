@@ -1,4 +1,4 @@
-"""Losses and penalties of the papers since 2014, and DiffAugment."""
+"""Losses and penalties of the papers since 2014, DiffAugment and ADA."""
 
 from __future__ import annotations
 
@@ -53,6 +53,12 @@ def gankit_parts() -> Iterable[Part]:
         summary="Real with a wrong condition is fake too; GAN-CLS, GAN-INT",
     )
     yield Part(
+        "loss",
+        "matching-aware-hinge",
+        "gankit_losses.matching_aware_hinge:MatchingAwareHinge",
+        summary="The same by margins; DF-GAN",
+    )
+    yield Part(
         "penalty",
         "r1",
         "gankit_losses.r1:R1",
@@ -71,10 +77,22 @@ def gankit_parts() -> Iterable[Part]:
         summary="Gradient norm drawn to 1 between real and fake; WGAN-GP",
     )
     yield Part(
+        "penalty",
+        "matching-aware",
+        "gankit_losses.matching_aware_penalty:MatchingAwarePenalty",
+        summary="Gradient by sample and condition where they match; DF-GAN",
+    )
+    yield Part(
         "augmentation",
         "diffaugment",
         "gankit_losses.diffaugment:DiffAugment",
         summary="Colour, translation and cutout for small data sets",
+    )
+    yield Part(
+        "augmentation",
+        "ada",
+        "gankit_losses.ada:Ada",
+        summary="Changes as the discriminator overfits; StyleGAN2-ADA",
     )
     yield Part(
         "augmentation",

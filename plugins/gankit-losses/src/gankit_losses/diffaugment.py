@@ -28,7 +28,8 @@ class DiffAugment:
 
     - ``color``: brightness is shifted by up to ±0.5, then saturation (distance from
       the mean over the channels) is scaled by 0 to 2, then contrast (distance from
-      the image's mean) by 0.5 to 1.5;
+      the image's mean) by 0.5 to 1.5; of four channels the last is transparency, and
+      stays;
     - ``translation``: a shift by whole pixels, up to 1/8 of the size either way, with
       zeros moving in;
     - ``cutout``: zeros in a square of half the size, its centre anywhere in the image.
@@ -62,6 +63,8 @@ class DiffAugment:
 
 
 def _color(images: Tensor, rng: torch.Generator) -> Tensor:
+    if images.shape[1] == 4:  # the last is how opaque they are
+        return torch.cat([_color(images[:, :3], rng), images[:, 3:]], 1)
     images = images + _uniform(images, rng, *_BRIGHTNESS)
     for dims, limits in (((1,), _SATURATION), ((1, 2, 3), _CONTRAST)):
         mean = images.mean(dims, keepdim=True)

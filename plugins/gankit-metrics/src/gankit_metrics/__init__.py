@@ -27,6 +27,7 @@ _METRICS = {
         "1-NN classifier that knows samples alone (Radford et al. 2015)",
     ),
     "memorisation": ("Memorisation", "Copies of training items (Meehan et al. 2020)"),
+    "overfitting": ("Overfitting", "What D knows of training items (Karras 2020)"),
     "two-sample": ("TwoSample", "A fresh classifier (Lopez-Paz & Oquab 2017)"),
     "modes": ("Modes", "Modes hit, and KL over them (Srivastava et al. 2017)"),
     "attributes": ("Attributes", "Whether pictures show what captions ask for"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,7 @@ from gankit.cli import Context, plugin_options
 from gankit.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from gankit import Recipe, Sampler
-    from gankit_metrics.evaluation import Evaluation
+    from gankit import Judge, Recipe
     from gankit_metrics.scores import Record
 
 _SAMPLES = 10_000
@@ -50,6 +49,14 @@ _SAMPLES = 10_000
     "--checkpoint", default="latest", help="latest, best, or the step of one."
 )
 @click.option("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--processes",
+    "size",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Share the work among N processes of this machine.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Give the scores as JSON.")
 @plugin_options
 @click.pass_obj
@@ -62,8 +69,9 @@ def evaluate(
     split: str,
     checkpoint: str,
     device: str,
+    size: int,
     as_json: bool,
-) -> None:
+) -> int | None:
     """Measure the samples of the run in folder RUN by metrics, and keep the scores.
 
     Without a METRIC it is those of the recipe's [[metrics]]; without these, kid and
@@ -72,101 +80,75 @@ def evaluate(
     \b
     gankit evaluate runs/dcgan-1
     gankit evaluate runs/dcgan-1 kid kid.features.use=classifier --seeds 3
-    gankit evaluate runs/mlp-gan-1 parzen
+    gankit evaluate runs/mlp-gan-1 parzen --processes 4
     """  # noqa: D301 # the backslash is click's, and keeps the lines apart
+    if (code := context.launch(size)) is not None:
+        return code
     import gankit
-
-    folder = _folder(run)
-    recipe = _recipe(folder, words, context)
-    sampler = gankit.load(
-        folder,
-        checkpoint=checkpoint,
-        device=device,
-        plugins=context.files,
-        disable=context.disable,
-    )
-    for note in sampler.notes:
-        click.echo(f"note: {note}", err=True)
     from gankit_metrics import scores
+    from gankit_metrics.measuring import measure
 
     records: list[Record] = []
-    for found in measure(
-        recipe, sampler, checkpoint=checkpoint, count=count, seeds=seeds, split=split
-    ):
-        scores.write(folder, found)  # what was measured is kept, whatever comes next
-        records += found
-    if as_json:
-        told = [scores.plain(record) for record in records]
-        click.echo(json.dumps({"run": str(folder), "scores": told}))
-        return
-    for line in _table(records):
-        click.echo(line)
+    with gankit.joined() as processes:
+        folder = _folder(run)
+        recipe = _recipe(folder, words, context)
+        how: dict[str, Any] = {"plugins": context.files, "disable": context.disable}
+        sampler = gankit.load(
+            folder, checkpoint=checkpoint, device=device, processes=processes, **how
+        )
+
+        def judge() -> Judge:
+            # not together: of a metric's processes one alone may ask for it
+            place, step = str(sampler.device), sampler.step or 0
+            return gankit.load_judge(folder, checkpoint=step, device=place, **how)
+
+        fewer = idle(count, processes.size, processes.local_size, sampler.device.type)
+        for note in (*sampler.notes, *fewer) if processes.leads else ():
+            click.echo(f"note: {note}", err=True)
+        for found in measure(
+            recipe,
+            sampler,
+            judge,
+            checkpoint=checkpoint,
+            count=count,
+            seeds=seeds,
+            split=split,
+            processes=processes,
+        ):
+            if processes.leads:  # what was measured is kept, whatever comes next
+                scores.write(folder, found)
+            records += found
+        if processes.leads:
+            told = [scores.plain(record) for record in records]
+            whole = json.dumps({"run": str(folder), "scores": told})
+            for line in [whole] if as_json else _table(records):
+                click.echo(line)
+    return None
 
 
-def measure(
-    recipe: Recipe,
-    sampler: Sampler,
-    *,
-    checkpoint: str,
-    count: int,
-    seeds: int,
-    split: str,
-) -> Iterator[list[Record]]:
-    """Measure a run by the metrics of a recipe, with samples of several seeds.
+def idle(count: int, size: int, local_size: int, device: str) -> Iterator[str]:
+    """Say where fewer processes would do as well.
 
-    Raises:
-        UsageError: a metric cannot be measured of this run.
+    Args:
+        count: samples.
+        size: processes.
+        local_size: those of this machine.
+        device: the kind of theirs.
     """
-    import gankit
-    from gankit_metrics import scores
-    from gankit_metrics.evaluation import Evaluation
-    from gankit_metrics.reference import Reference
-    from gankit_metrics.waiting import shown
+    from gankit_metrics.evaluation import DRAW
 
-    dataset = gankit.assemble_dataset(recipe)
-    with shown() as progress:
-        reference = Reference(dataset, device=sampler.device, progress=progress)
-        evaluations = [
-            Evaluation(
-                sampler,
-                reference,
-                count=count,
-                seed=seed,
-                split=split,
-                baselines=True,
-            )
-            for seed in range(seeds)
-        ]
-        for use in recipe.others["metrics"]:
-            name, metric = use.entry.part.name, use.build()
-            found: dict[str, list[Any]] = {}
-            for evaluation in evaluations:
-                for score in scored(name, metric, evaluation):
-                    found.setdefault(score.title, []).append(score)
-            provenance = _provenance(recipe, evaluations[0])
-            yield [
-                scores.over_seeds(
-                    name,
-                    {k: v for k, v in use.as_table().items() if k != "use"},
-                    each,
-                    step=sampler.step or 0,
-                    checkpoint=checkpoint,
-                    samples=count,
-                    split=evaluations[0].split,
-                    provenance=provenance,
-                )
-                for each in found.values()
-            ]
-
-
-def scored(name: str, metric: Any, evaluation: Evaluation) -> Iterator[Any]:
-    """Give a metric's scores; what it refuses is the user's to mend."""
-    try:
-        yield from metric(evaluation)
-    except UsageError:
-        raise
-    except ValueError as error:
-        raise UsageError(f"metric {name!r}: {error}") from error
+    pieces = -(-count // DRAW)
+    if size > pieces:
+        yield (
+            f"{count:,} samples are drawn {DRAW} at a time: of {size} processes "
+            f"{size - pieces} draw none"
+        )
+    cores = os.cpu_count() or 1
+    if device == "cpu" and local_size > cores:
+        yield (
+            f"{local_size} processes share {cores} cores, and each holds the data and "
+            f"the networks in memory: {cores} would be as fast"
+        )
 
 
 def _folder(run: str) -> Path:
@@ -207,32 +189,6 @@ def _recipe(folder: Path, words: Sequence[str], context: Context) -> Recipe:
         name, _, rest = option.partition(".")
         changes.append(f"metrics.{names.index(name)}.{rest}")
     return gankit.read_recipe(path, changes, plugins=files, disable=disable)
-
-
-def _provenance(recipe: Recipe, evaluation: Evaluation) -> dict[str, str]:
-    """Say what must be the same for a score to come again."""
-    import torch
-
-    told = {
-        "gankit": _version("gankit"),
-        "gankit-metrics": _version("gankit-metrics"),
-        "torch": torch.__version__,
-        "dataset": str(recipe.origins["dataset"]),
-        "data": evaluation.data(evaluation.split).fingerprint()[:16],
-        "device": evaluation.sampler.device.type,
-    }
-    return told | {
-        f"metrics.{place}": str(origin)
-        for place, origin in recipe.origins.items()
-        if place.startswith("metrics.") and not str(origin).startswith("gankit-metrics")
-    }
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _table(records: Sequence[Record]) -> Iterator[str]:

@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gankit import Facts, Sampler, Texts
+from gankit import Facts, Judge, Sampler, Texts
 from gankit.contracts import Dataset, ReadData
 from gankit.errors import DataError
 from gankit_metrics.features import Features, Progress
 from gankit_metrics.reference import Build, Reference, known, places_of, rows_of
+from gankit_metrics.shares import in_shares
 from gankit_metrics.some import GENERATED, Some, kept
 
-_CHUNK = 256  # samples that are drawn together
+DRAW = 256  # samples that are drawn together
 
 
 class Evaluation:
@@ -36,6 +37,7 @@ class Evaluation:
         split: what samples are compared with; by default the first there is of test,
             validation and train.
         baselines: whether metrics are to tell, too, what the training data gets.
+        judge: loads the run's discriminator; None where there is none to be had.
 
     Attributes:
         count: samples that are generated.
@@ -56,6 +58,7 @@ class Evaluation:
         seed: int = 0,
         split: str = "",
         baselines: bool = False,
+        judge: Callable[[], Judge] | None = None,
     ) -> None:
         self.sampler = sampler
         self.reference = reference
@@ -69,6 +72,7 @@ class Evaluation:
                 "the data set's options to those of the run"
             )
         self.baselines = baselines and self.split != "train"
+        self._judge = judge
 
     @property
     def dataset(self) -> Dataset:
@@ -84,6 +88,16 @@ class Evaluation:
     def class_names(self) -> tuple[str, ...]:
         """The names of the data's classes; ValueError where it has none."""
         return self.reference.class_names()
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Asks the run's discriminator; ValueError where it is not to be had."""
+        if self._judge is None:
+            raise ValueError(
+                "it asks the run's discriminator, which is not there; measure a run's "
+                "folder, or give the evaluation a judge"
+            )
+        return self._judge()
 
     @property
     def progress(self) -> Progress:
@@ -126,18 +140,13 @@ class Evaluation:
             rng = torch.Generator().manual_seed(_stream(self.seed, split, -1))
             places = torch.randint(len(data), (count,), generator=rng)
         asked = self._asked(known(data, places))
-        chunks = list(enumerate(torch.split(torch.arange(count), _CHUNK)))
-        team = self.reference.team
-        mine = chunks[team.rank :: team.size]
-        made = {}
-        for done, (number, part) in enumerate(mine):
-            self.progress(done, len(mine), "drawing samples")
-            seed = _stream(self.seed, split, number)
-            made[number] = self._drawn(asked, part, seed)
-        self.progress(len(mine), len(mine), "drawing samples")
-        every = {k: v for told in team.gather(made) for k, v in told.items()}
-        samples = torch.cat([every[number] for number, _ in chunks])
-        return Some(samples, asked, GENERATED)
+        made = in_shares(
+            self.reference.processes,
+            torch.split(torch.arange(count), DRAW),
+            lambda rows: self._drawn(asked, rows, split),
+            lambda done, total: self.progress(done, total, "drawing samples"),
+        )
+        return Some(torch.cat(made), asked, GENERATED)
 
     def asked_for(self, *names: str) -> None:
         """Make sure that the run is conditioned on one of these annotations.
@@ -180,7 +189,11 @@ class Evaluation:
     def in_chunks(
         self, some: Some, look: Callable[[Tensor], Tensor], text: str
     ) -> Tensor:
-        """Look at samples, some at a time, see `Reference.in_chunks`."""
+        """Look at samples, some at a time, see `Reference.in_chunks`.
+
+        Ask for `generated`, an `extractor`, a `classifier` and the `judge` before, not
+        in ``look``: all processes have to, and one may have no samples to look at.
+        """
         return self.reference.in_chunks(some, look, text)
 
     def _asked(self, annotations: dict[str, Any]) -> dict[str, Any]:
@@ -193,8 +206,9 @@ class Evaluation:
             for name, column in annotations.items()
         }
 
-    def _drawn(self, asked: dict[str, Any], rows: Tensor, seed: int) -> Tensor:
+    def _drawn(self, asked: dict[str, Any], rows: Tensor, split: str) -> Tensor:
         """Generate samples with the conditions of some rows, as they are kept."""
+        seed = _stream(self.seed, split, int(rows[0]) // DRAW)
         rng = torch.Generator(self.sampler.device).manual_seed(seed)
         noise = self.sampler.noise(len(rows), rng)
         reads = getattr(self.sampler.conditioner, "reads", None)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Annotated
 
-from gankit import Count, OfKind, Run, hookimpl
-from gankit_metrics.command import scored
+from gankit import Count, Judge, OfKind, Run, hookimpl
 from gankit_metrics.contracts import Metric, Score
 from gankit_metrics.evaluation import Evaluation
+from gankit_metrics.measuring import scored
 from gankit_metrics.reference import Reference
 
 
@@ -62,7 +62,7 @@ class Probe:
     def _look(self, run: Run) -> list[Score]:
         if self._reference is None:
             self._reference = Reference(
-                run.assembly.dataset, device=run.game.device, team=run.processes
+                run.assembly.dataset, device=run.game.device, processes=run.processes
             )
         held = "validation" in self._reference.splits
         evaluation = Evaluation(
@@ -70,5 +70,6 @@ class Probe:
             self._reference,
             count=self._samples,
             split=self._split or ("validation" if held else ""),
+            judge=lambda: Judge(run.game.discriminator.network, run.sampler),
         )
         return list(scored("probe", self._metric, evaluation))

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 import gankit
-from gankit import Classes, Facts
+from gankit import Classes, Facts, Processes
 from gankit.contracts import Dataset, ReadData
-from gankit.errors import DataError, listed, nearest
+from gankit.errors import DataError, UsageError, listed, nearest
 from gankit_metrics.features import Features, Progress
 from gankit_metrics.features.classifier import Classifier
 from gankit_metrics.features.efficientnet import EfficientNetLite0
 from gankit_metrics.features.embedding import real_features
 from gankit_metrics.features.pixels import Pixels
+from gankit_metrics.shares import in_shares
 from gankit_metrics.some import Some, kept
-from gankit_metrics.team import Alone, Team
 
 F = TypeVar("F", bound=Features)
 Build = Callable[[], Features]
 
 _CHUNK = 256  # samples that are read together
-_LOOK = 64  # samples that are looked at together
+LOOK = 64  # samples that are looked at together
 _SPLITS = ("test", "validation", "train")  # the first that is there is compared with
 
 
@@ -37,7 +38,7 @@ class Reference:
         dataset: what the run was trained on.
         device: where samples are looked at.
         progress: told what is done of what takes long.
-        team: the processes that share the work.
+        processes: those that share the work; by default this one alone.
 
     Attributes:
         dataset: the same.
@@ -51,12 +52,12 @@ class Reference:
         *,
         device: torch.device,
         progress: Progress = lambda done, total, text: None,
-        team: Team | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.dataset = dataset
         self.device = device
         self.progress = progress
-        self.team: Team = team or Alone()
+        self.processes = processes or Processes()
         self.facts: Facts = dataset.facts
         self.splits: Mapping[str, Callable[[], Dataset]] = {
             **getattr(dataset, "splits", {}),
@@ -64,8 +65,8 @@ class Reference:
         }
         self._data: dict[str, ReadData] = {}
         self._some: dict[tuple[str, int], Some] = {}
-        self._extractors: dict[str, Features] = {}
-        self._embedded: dict[tuple[str, str, int], Tensor] = {}
+        self._extractors: dict[tuple[str, str], Features] = {}
+        self._embedded: WeakKeyDictionary[Some, dict[str, Tensor]] = WeakKeyDictionary()
 
     def chosen(self, split: str) -> str:
         """Return the split that is asked for, or the first there is.
@@ -128,40 +129,66 @@ class Reference:
             "it compares classes, and the data set has no labels; choose another metric"
         )
 
-    def extractor(self, build: Build | None) -> Features:
+    def extractor(self, build: Build | None, split: str = "train") -> Features:
         """Build and prepare what samples are compared by; the same one only once.
 
         Args:
             build: what builds it; None for the default: a network that has learnt from
                 photographs for pictures, else the numbers themselves.
+            split: what it is fitted to, if it is fitted.
         """
         pictures = len(self.facts.sample_shape) == 3
         build = build or (EfficientNetLite0 if pictures else Pixels)
-        key = repr(build)
+        key = repr(build), split
         if key not in self._extractors:
-            self._extractors[key] = self.prepared(build())
+            self._extractors[key] = self._prepared(build(), split)
         return self._extractors[key]
 
-    def prepared(self, features: F, split: str = "train") -> F:
+    def _prepared(self, features: Features, split: str) -> Features:
         """Fit features to a split of the data, if they are fitted, and move them."""
         prepare = getattr(features, "prepare", None)
-        if prepare is not None:
-            held = (
-                self.data("test")
-                if split == "train" and "test" in self.splits
-                else None
-            )
+        if prepare is None:
+            features.to(self.device)
+            return features
+        data = self.data(split)
+        tested = split == "train" and "test" in self.splits
+        held = self.data("test") if tested else None
+
+        def fitted() -> Features:
             prepare(
-                self.data(split),
+                data,
                 device=self.device,
                 seed=0,
                 progress=self.progress,
                 heldout=held,
             )
+            return features
+
+        return self._made_once(fitted)
+
+    def taught(self, data: ReadData, seed: int) -> Classifier:
+        """Teach a fresh classifier what data tells, see `Classifier.teach`."""
+
+        def made() -> Classifier:
+            fresh = Classifier()
+            fresh.teach(data, device=self.device, seed=seed, progress=self.progress)
+            return fresh
+
+        return self._made_once(made)
+
+    def _made_once(self, make: Callable[[], F]) -> F:
+        """Let one process fit features for all, who look by the same bits then."""
+
+        def made() -> F:
+            features = make()
+            features.to(torch.device("cpu"))  # the others have devices of their own
+            return features
+
+        features = self.processes.once(made)
         features.to(self.device)
         return features
 
-    def classifier(self, build: Build | None) -> Any:
+    def classifier(self, build: Build | None, split: str = "train") -> Any:
         """Return features that classify: by default those that have learnt the labels.
 
         Raises:
@@ -169,8 +196,8 @@ class Reference:
         """
         if build is None:
             self.class_names()
-            return self.extractor(Classifier)
-        features = self.extractor(build)
+            build = Classifier
+        features = self.extractor(build, split)
         if hasattr(features, "classify"):
             return features
         raise ValueError(
@@ -180,29 +207,30 @@ class Reference:
 
     def embedded(self, some: Some, features: Features) -> Tensor:
         """Return the features of samples, float32 (N, d), on the CPU."""
-        key = identity(features), some.name, len(some)
-        if key in self._embedded:
-            return self._embedded[key]
-        if some.name not in self.splits:  # generated ones are others for another seed
-            return self.in_chunks(some, features, f"embedding {some.name} samples")
-        self._embedded[key] = self._of_split(some, features)
-        return self._embedded[key]
+        seen = self._embedded.setdefault(some, {})
+        key = identity(features)
+        if key not in seen:
+            seen[key] = self._seen(some, features).float()
+        return seen[key]
 
-    def _of_split(self, some: Some, features: Features) -> Tensor:
-        """Embed samples of a split, or read the same features from the cache."""
-        text = f"embedding {some.name} samples"
-        if self.team.size > 1 or isinstance(features, Pixels):
-            return self.in_chunks(some, features, text)
-        starts = range(0, len(some), _CHUNK)
+    def _seen(self, some: Some, features: Features) -> Tensor:
+        """Embed samples, or read the same features of real ones from the cache."""
+        if isinstance(features, Pixels):
+            return features(some.floats())
+
+        def embed() -> Tensor:
+            return self.in_chunks(some, features, f"embedding {some.name} samples")
+
+        if some not in self._some.values():
+            return embed()
+        data = self.data(some.name)
         return real_features(
             features,
-            lambda: (some.floats(slice(s, s + _CHUNK)) for s in starts),
-            len(some),
-            data=self.data(some.name).fingerprint(),
+            embed,
+            data=data.fingerprint,
             split=some.name,
-            seed=0,
-            device=self.device,
-            progress=lambda done, total, _: self.progress(done, total, text),
+            count=len(some),
+            processes=self.processes,
         )
 
     def in_chunks(
@@ -217,18 +245,31 @@ class Reference:
 
         Returns:
             what it gives for all of them, on the CPU.
+
+        Raises:
+            UsageError: it gives numbers that are not finite.
         """
-        starts = list(range(0, len(some), _LOOK))
-        mine = starts[self.team.rank :: self.team.size]
-        made = {}
-        for done, start in enumerate(mine):
-            self.progress(done, len(mine), text)
-            rows = some.floats(slice(start, start + _LOOK)).to(self.device)
+
+        def looked(start: int) -> Tensor:
+            rows = some.floats(slice(start, start + LOOK)).to(self.device)
             with torch.inference_mode():
-                made[start] = look(rows).cpu()
-        self.progress(len(mine), len(mine), text)
-        every = {k: v for told in self.team.gather(made) for k, v in told.items()}
-        return torch.cat([every[start] for start in starts])
+                seen = look(rows).cpu()
+            if not bool(seen.isfinite().all()):
+                raise UsageError(
+                    f"{text}: of the samples from {start} to {start + len(seen) - 1} "
+                    "some gave numbers that are not finite; look at the samples "
+                    "themselves"
+                )
+            return seen
+
+        starts = range(0, len(some), LOOK)
+        seen = in_shares(
+            self.processes,
+            starts,
+            looked,
+            lambda done, total: self.progress(done, total, text),
+        )
+        return torch.cat(seen)
 
 
 def identity(features: Features) -> str:

@@ -8,11 +8,16 @@ from contextlib import contextmanager
 
 import click
 
+from gankit import Processes
+
 
 @contextmanager
-def shown() -> Iterator[Callable[[int, int, str], None]]:
-    """Give what is told of progress, ``(done, total, text)``, and clean up after it."""
-    if not sys.stderr.isatty():
+def shown(processes: Processes) -> Iterator[Callable[[int, int, str], None]]:
+    """Give what is told of progress, ``(done, total, text)``, and clean up after it.
+
+    The first process alone speaks.
+    """
+    if not processes.leads or not sys.stderr.isatty():
         yield lambda done, total, text: None
         return
 

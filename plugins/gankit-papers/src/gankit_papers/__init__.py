@@ -1,4 +1,4 @@
-"""The recipes of four papers, each number with its source, and a quickstart."""
+"""The recipes of papers, each number with its source, and a quickstart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ _SUMMARIES = {
     "cgan": "Digits by their label (Mirza & Osindero 2014)",
     "dcgan": "Convolutional, digits by their label (Radford et al. 2015)",
     "text-to-image": "Pictures from captions of yours (Reed et al. 2016)",
+    "sngan": "Spectral norms, residual, CIFAR-10 (Miyato et al. 2018)",
+    "sngan-small": "The same on digits, minutes on a CPU",
+    "cgan-projection": "Labels by projection, CIFAR-10 (Miyato & Koyama 2018)",
+    "cgan-projection-small": "The same on digits, minutes on a CPU",
+    "r3gan": "A baseline of today, CIFAR-10 (Huang et al. 2024)",
+    "r3gan-small": "The same on digits, minutes on a CPU",
+    "low-data": "Adaptive augmentation for a few hundred pictures (Karras et al. 2020)",
+    "text-fusion": "Pictures from captions of yours (DF-GAN, Tao et al. 2022)",
+    "text-fusion-small": "The same at 64 x 64, for two CPU cores",
     "gaussians": "Eight Gaussians on a ring, whose modes are counted",
+    "gaussians-grid": "Twenty-five Gaussians on a grid, whose modes are counted",
     "quickstart": "Drawn scenes from their captions, minutes on a CPU",
 }
 

@@ -244,7 +244,7 @@ def _draws_points(sampler: Sampler) -> bool:
 
 def _draws_pictures(sampler: Sampler) -> bool:
     shape = sampler.facts.sample_shape
-    return len(shape) == 3 and shape[0] in (1, 3)
+    return len(shape) == 3 and shape[0] in (1, 3, 4)
 
 
 def _spread(things: Sequence[Any], count: int) -> list[Any]:

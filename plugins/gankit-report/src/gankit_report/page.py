@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import tomli_w
 import torch
@@ -130,7 +131,10 @@ def _drawn(record: Record, wishes: Wishes, tell: Tell) -> dict[str, Section]:
     data, unread = _data(record, wishes, tell)
     tell("drawing samples")
     seed = wishes.seed
-    own = {"n": int(record.train["samples"]), "seed": int(record.train["seed"])}
+    own: dict[str, Any] = {
+        "n": int(record.train["samples"]),
+        "seed": int(record.train["seed"]),
+    }
     made: dict[str, tuple[str, Callable[[], Section]]] = {
         "training": (TRAINING, lambda: filmstrip(record, sampler.sample(**own))),
         "samples": (drawn.SAMPLES, partial(drawn.current, sampler, data, seed)),

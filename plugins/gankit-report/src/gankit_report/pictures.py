@@ -30,8 +30,8 @@ class Cell:
 
 
 def are_pictures(samples: Tensor) -> bool:
-    """Tell whether samples (N, *sample) are grey or RGB images."""
-    return samples.ndim == 4 and samples.shape[1] in (1, 3)
+    """Tell whether samples (N, *sample) are grey, RGB or RGBA images."""
+    return samples.ndim == 4 and samples.shape[1] in (1, 3, 4)
 
 
 def cell(picture: Image.Image, caption: str = "", alt: str = "") -> Cell:

@@ -25,6 +25,7 @@ from torch import Tensor
 from gankit.contracts import ReadData
 
 Progress = Callable[[int, int, str], None]
+DIGITS = 8  # of a digest
 
 
 class Features(Protocol):
@@ -62,7 +63,8 @@ class FittedFeatures(Features, Protocol):
     ``device``; ``digest`` is of the fitted weights from then on. All randomness is from
     ``seed``; ``progress(done, total, text)`` reports. It raises
     :class:`gankit.errors.DataError` for data that it cannot be fitted to. ``notes`` are
-    numbers to be published beside every score, as ``{"accuracy": 0.993}``.
+    numbers to be published beside every score, as ``{"accuracy": 0.993}``. Of many
+    processes one calls it, and pickles the features for the others.
     """
 
     @property

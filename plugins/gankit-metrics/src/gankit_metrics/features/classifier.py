@@ -16,10 +16,10 @@ import torch
 from attrs import asdict, frozen
 from torch import Tensor
 
-from gankit import Classes, Count, Positive, Range
+from gankit import Classes, Count, Positive, Range, cache
 from gankit.contracts import ReadData
 from gankit.errors import DataError, UsageError
-from gankit_metrics.features import Progress, cache
+from gankit_metrics.features import DIGITS, Progress
 from gankit_metrics.features.networks import (
     SMALLEST,
     Network,
@@ -86,7 +86,7 @@ class Classifier:
         self._settings = Settings(size, width, side, steps, batch, lr)
         self._network: Network | None = None
         self._shape: tuple[int, ...] = ()
-        self.digest = cache.digest_of({}, self.name, self._settings)
+        self.digest = cache.digest_of({}, self.name, self._settings)[:DIGITS]
 
     def prepare(
         self,
@@ -140,9 +140,8 @@ class Classifier:
     def _take(self, network: Network, accuracy: Tensor) -> None:
         self._network = network.eval().requires_grad_(False)
         self.notes = {"accuracy": float(accuracy)}
-        self.digest = cache.digest_of(
-            network.state_dict(), self.name, self._settings, self._shape
-        )
+        facts = self.name, self._settings, self._shape
+        self.digest = cache.digest_of(network.state_dict(), *facts)[:DIGITS]
 
     def _drawn(self, data: ReadData, heldout: ReadData | None, seed: int) -> Network:
         """Draw a network's weights for the data, whatever torch's generators are at."""

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from gankit.cache import digest_of
 from gankit.errors import PluginError
-from gankit_metrics.features.cache import digest_of
+from gankit_metrics.features import DIGITS
 from gankit_metrics.features.pictures import as_rgb, resized
 
 _SIDE = 224  # pixels that the weights were trained at
@@ -41,7 +42,7 @@ class EfficientNetLite0:
     def __init__(self) -> None:
         network, weights = _loaded()
         seen = (self.name, _SIDE, "bicubic, antialiased, clipped", _MEAN, _STD)
-        self.digest = digest_of(weights, *seen)
+        self.digest = digest_of(weights, *seen)[:DIGITS]
         self._network = network.to(memory_format=torch.channels_last)
 
     def to(self, device: torch.device, /) -> Self:

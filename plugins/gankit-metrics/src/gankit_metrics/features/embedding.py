@@ -1,20 +1,20 @@
-"""Embedding sets of samples: in batches, in bounded memory, real ones once for all."""
+"""Real samples as extractors are given them, and their features, kept once for all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from math import isfinite
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from gankit import Processes, cache
 from gankit.contracts import ReadData
 from gankit.errors import DataError, UsageError
-from gankit_metrics.features import Features, Progress, cache
+from gankit_metrics.features import Features
 from gankit_metrics.features.pictures import check_range
-
-_CHUNK = 64  # samples that an extractor looks at together
 
 
 def real_samples(
@@ -48,111 +48,43 @@ def real_samples(
     return samples
 
 
-def embed(
-    look: Callable[[Tensor], Tensor],
-    batches: Iterable[Tensor],
-    count: int,
-    *,
-    device: torch.device,
-    progress: Progress = lambda done, total, text: None,
-    text: str = "looking at samples",
-) -> Tensor:
-    """Look at the first ``count`` samples: float32 (count, d), on the CPU.
-
-    No more than a batch is held beside the result, and no more than 64 samples of it
-    are looked at together.
-
-    Args:
-        look: from samples (B, ...) on the device to (B, d): features, or their
-            ``probabilities``.
-        batches: samples, (B, ...) for any B; no batch is asked for in vain.
-        count: N.
-        device: where ``look`` looks.
-        progress: told how many samples have been looked at.
-        text: what progress says.
-
-    Raises:
-        UsageError: there are fewer samples, or features that are not finite.
-    """
-    rows, done = torch.empty(0, 0), 0
-    for samples in _pieces(batches, count):
-        with torch.inference_mode():
-            seen = look(samples.to(device)).cpu()
-        if not bool(seen.isfinite().all()):
-            raise UsageError(
-                f"{text}: of the samples from {done} to {done + len(seen) - 1} some "
-                "gave numbers that are not finite; look at the samples themselves"
-            )
-        if not done:
-            rows = torch.empty(count, *seen.shape[1:])
-        rows[done : done + len(seen)] = seen
-        done += len(seen)
-        progress(done, count, text)
-    if done < count:
-        raise UsageError(
-            f"{text}: {count} samples were asked for, but there are {done}; ask for "
-            "fewer, or give more"
-        )
-    return rows
-
-
-def _pieces(batches: Iterable[Tensor], count: int) -> Iterator[Tensor]:
-    """Cut batches up, and stop after ``count`` samples."""
-    left = count
-    for batch in batches:
-        yield from torch.split(batch[:left], _CHUNK)
-        left -= len(batch[:left])
-        if not left:
-            return
-
-
 def real_features(
     features: Features,
-    batches: Callable[[], Iterable[Tensor]],
-    count: int,
+    embed: Callable[[], Tensor],
     *,
-    data: str,
+    data: Callable[[], str],
     split: str,
-    seed: int,
-    device: torch.device,
-    progress: Progress = lambda done, total, text: None,
+    count: int,
+    processes: Processes,
 ) -> Tensor:
     """Embed real samples, or read the same features from the cache: (count, d).
 
-    They are kept in the folder ``features`` of gankit's cache.
+    They are kept in the folder ``features`` of gankit's cache. The first process alone
+    looks there, and writes.
 
     Args:
         features: what embeds them.
-        batches: called for the samples if the cache has no features of them.
-        count: N.
-        data: the data's fingerprint; also of which items, if not of the first ones.
+        embed: called for their features if the cache has none.
+        data: called for the data's fingerprint.
         split: of the data.
-        seed: what the randomness of the data's ``transform`` and of ``batches`` follows
-            from.
-        device: where ``features`` are.
-        progress: told how many samples have been looked at.
-
-    Raises:
-        UsageError: as `embed`.
+        count: N, the first ones in the order in which samples are chosen.
+        processes: all of which embed.
     """
-    kept = cache.path_of(
-        "features",
-        {
+
+    def look_up() -> tuple[Path, Tensor | None]:
+        facts = {
             "version": version("gankit-metrics"),
             "features": [features.name, features.digest],
-            "data": data,
+            "data": data(),
             "split": split,
             "count": count,
-            "seed": seed,
-        },
-    )
-    found = (cache.read(kept) or {}).get("features")
-    if found is not None:
-        progress(count, count, f"features were computed before: {kept}")
-        return found
-    text = f"features {features.name!r} of the {split} data"
-    rows = embed(
-        features, batches(), count, device=device, progress=progress, text=text
-    )
-    cache.write(kept, {"features": rows})
-    return rows
+        }
+        path = cache.path_of("features", facts)
+        return path, (cache.read(path) or {}).get("features")
+
+    path, found = processes.once(look_up)
+    if found is None:
+        found = embed()
+        if processes.leads:
+            cache.write(path, {"features": found})
+    return found

@@ -15,8 +15,9 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
+from gankit.cache import digest_of
 from gankit.errors import DataError, PluginError
-from gankit_metrics.features.cache import digest_of
+from gankit_metrics.features import DIGITS
 from gankit_metrics.features.pictures import as_rgb
 
 _DINOV2 = "https://dl.fbaipublicfiles.com/dinov2"
@@ -31,7 +32,8 @@ class _Fidelity:
 
     def __init__(self, extractor: Any) -> None:
         self._extractor = extractor
-        self.digest = digest_of(extractor.state_dict(), "torch-fidelity", self.name)
+        digest = digest_of(extractor.state_dict(), "torch-fidelity", self.name)
+        self.digest = digest[:DIGITS]
 
     def to(self, device: torch.device, /) -> Self:
         """Move the network."""

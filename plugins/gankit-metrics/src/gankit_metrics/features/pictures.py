@@ -11,18 +11,23 @@ _SLACK = 1e-3  # how far outside [0, 1] arithmetic may have put a pixel
 
 
 def as_rgb(samples: Tensor, name: str) -> Tensor:
-    """Return pictures (B, C, H, W) in [0, 1] as (B, 3, H, W), grey ones repeated.
+    """Return pictures (B, C, H, W) in [0, 1] as (B, 3, H, W).
+
+    Grey ones are repeated, and transparent ones, C = 4, laid on white.
 
     Raises:
-        UsageError: they are neither grey nor RGB, or go outside [0, 1].
+        UsageError: they are none of these nor RGB, or go outside [0, 1].
     """
-    if samples.ndim != 4 or samples.shape[1] not in (1, 3):
+    if samples.ndim != 4 or samples.shape[1] not in (1, 3, 4):
         raise UsageError(
-            f"the features {name!r} look at grey or RGB pictures, (B, 1, H, W) or "
-            f"(B, 3, H, W), but were given {tuple(samples.shape)}; choose 'pixels', or "
-            "'classifier' where there are labels"
+            f"the features {name!r} look at grey, RGB or RGBA pictures, (B, C, H, W) "
+            f"with C = 1, 3 or 4, but were given {tuple(samples.shape)}; choose "
+            "'pixels', or 'classifier' where there are labels"
         )
     check_range(samples, name)
+    if samples.shape[1] == 4:
+        opacity = samples[:, 3:]
+        return samples[:, :3] * opacity + (1 - opacity)
     return samples.expand(-1, 3, -1, -1)
 
 

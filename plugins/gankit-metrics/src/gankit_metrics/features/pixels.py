@@ -7,7 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from gankit_metrics.features.cache import digest_of
+from gankit.cache import digest_of
+from gankit_metrics.features import DIGITS
 
 
 class Pixels:
@@ -24,7 +25,7 @@ class Pixels:
 
     def __init__(self) -> None:
         self.size = 0
-        self.digest = digest_of({}, self.name)
+        self.digest = digest_of({}, self.name)[:DIGITS]
 
     def __call__(self, samples: Tensor, /) -> Tensor:
         """Return samples (B, ...) as float32 (B, n)."""

@@ -49,6 +49,8 @@ class Attributes:
 def judged(judge: Judge, some: Some, shift: int = 0) -> dict[str, float]:
     """Return by aspect the share that is right, of those that are asked for it.
 
+    What no caption asks for is left out.
+
     Args:
         judge: of the data set.
         some: samples with captions.
@@ -56,7 +58,11 @@ def judged(judge: Judge, some: Some, shift: int = 0) -> dict[str, float]:
     """
     texts = some.texts()
     told = judge(some.samples, texts[shift:] + texts[:shift])
-    return {aspect: right.nanmean().item() for aspect, right in told.items()}
+    return {
+        aspect: right.nanmean().item()
+        for aspect, right in told.items()
+        if not right.isnan().all()
+    }
 
 
 def _score(

@@ -8,7 +8,6 @@ from attrs import frozen
 
 from gankit_metrics.contracts import Score
 from gankit_metrics.evaluation import Evaluation
-from gankit_metrics.features.classifier import Classifier
 from gankit_metrics.made import Made
 from gankit_metrics.measures.conditional import class_accuracy
 from gankit_metrics.reference import identity
@@ -30,13 +29,8 @@ class GanTrain:
         names = evaluation.class_names
         data = evaluation.data("train")
         made = evaluation.generate(len(data), "train")
-        taught = Classifier()
-        taught.teach(
-            Made(made, evaluation.facts),
-            device=evaluation.sampler.device,
-            seed=evaluation.seed,
-            progress=evaluation.progress,
-        )
+        samples = Made(made, evaluation.facts)
+        taught = evaluation.reference.taught(samples, evaluation.seed)
         test = evaluation.real()
         found = class_accuracy(
             evaluation.in_chunks(test, taught.probabilities, "classifying").argmax(1),

@@ -52,7 +52,7 @@ class Modes:
         """Count samples of each class: (K,), those of the data, and by what."""
         made = evaluation.generated
         if "single" in getattr(evaluation.dataset, "splits", {}):
-            classifier = evaluation.reference.prepared(Classifier(), "single")
+            classifier = evaluation.reference.classifier(Classifier, "single")
             channels = made.samples.unbind(1)
             digits = [
                 evaluation.in_chunks(

@@ -10,7 +10,6 @@ from attrs import frozen
 from gankit import Classes, Facts
 from gankit_metrics.contracts import Score
 from gankit_metrics.evaluation import Evaluation
-from gankit_metrics.features.classifier import Classifier
 from gankit_metrics.made import Made
 from gankit_metrics.measures.two_sample import auc, two_sample_accuracy
 from gankit_metrics.some import Some
@@ -38,13 +37,7 @@ class TwoSample:
             _mixed([side.samples[rows] for side in sides])
             for rows in (slice(half), slice(half, 2 * half))
         )
-        judge = Classifier()
-        judge.teach(
-            Made(learnt, facts),
-            device=evaluation.sampler.device,
-            seed=evaluation.seed,
-            progress=evaluation.progress,
-        )
+        judge = evaluation.reference.taught(Made(learnt, facts), evaluation.seed)
         scores = evaluation.in_chunks(held, judge.probabilities, "judging")[:, 1]
         real = held.labels() == 1
         found = two_sample_accuracy(scores[real], scores[~real], threshold=0.5)
