@@ -175,18 +175,16 @@ def test_a_captions_file_that_is_not_there_is_named(tmp_path):
         captioned_folder(root=zipped(tmp_path / "all"), captions="other.jsonl")
 
 
-def _samples(items):
-    return torch.stack([item.sample for item in items])
-
-
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_read_it_too(tmp_path, method):
     """However they are started."""
     write_pictures(tmp_path / "all")
     data = image_folder(root=zipped(tmp_path / "all"), size=8)
-    how = {"num_workers": 2, "multiprocessing_context": method, "collate_fn": _samples}
-    read = torch.cat([*DataLoader(data, batch_size=3, timeout=60, **how)])
-    assert torch.equal(read, _samples([data[i] for i in range(len(data))]))
+    how = {"num_workers": 2, "multiprocessing_context": method}
+    # a function of this file could not be sent to a worker that is spawned by xdist's
+    batches = DataLoader(data, batch_size=3, timeout=60, collate_fn=list, **how)
+    read = torch.stack([item.sample for batch in batches for item in batch])
+    assert torch.equal(read, torch.stack([data[i].sample for i in range(len(data))]))
 
 
 def test_it_is_pickled_without_its_contents(tmp_path):
