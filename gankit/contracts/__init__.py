@@ -236,6 +236,11 @@ class NoiseSource(Protocol):
 
 
 class Augmentation(Protocol):
-    """A differentiable change of samples (B, *sample), random by ``rng`` alone."""
+    """A differentiable change of samples (B, *sample), random by ``rng`` alone.
+
+    An option that is a number and an attribute may follow a schedule where the call
+    takes it too, by keyword: ``def __call__(self, samples, rng, *, std=None)``. It is
+    given in each step then, and not otherwise.
+    """
 
     def __call__(self, samples: Tensor, rng: torch.Generator, /) -> Tensor: ...

@@ -99,6 +99,20 @@ def test_what_it_cannot_change_is_refused_with_the_remedy():
         Ada(policy=())
 
 
+def test_a_probability_that_is_given_is_p_and_nothing_steers_it():
+    """The option; and in its place what a schedule says in a step."""
+    images = torch.rand(8, 3, 16, 16, generator=rng())
+    steered = [ada(p)(images, rng(1)) for p in (0.25, 0.75)]
+    given = Ada(probability=0.25)
+    assert torch.equal(given(images, rng(1)), steered[0])
+    assert torch.equal(given(images, rng(1), probability=0.75), steered[1])
+    assert torch.equal(given(images, rng(1), probability=0.0), images)
+    run = Played(given)
+    run.after(*[1.0] * 8)
+    assert run.measured == {}
+    assert torch.equal(given(images, rng(1)), steered[0])
+
+
 class Played:
     """A run as the augmentation sees it, step by step."""
 

@@ -41,7 +41,9 @@ class Ada(nn.Module):
     sign of the discriminator's real logits (r_t of equation 1) is above the target, and
     down where it is below (section 3). So the loss has to be one for whose logits
     0 means undecided: neither `wasserstein` nor `relativistic`. `metrics.jsonl` has p
-    as ``augmented``.
+    as ``augmented``. Where ``probability`` is set, p is that (section 2), or what its
+    schedule says, as in Huang et al. 2024, whatever the loss: nothing steers it, and
+    ``target``, ``images`` and ``every`` mean nothing.
 
     Images (B, C, H, W) are grey, colours, or colours with transparency, whose value
     stays; brightness and contrast are made for samples in [-1, 1], and nothing is
@@ -54,6 +56,7 @@ class Ada(nn.Module):
         target: the mean sign of the real logits that is aimed at.
         images: real ones in which p could rise from 0 to 1.
         every: steps from one move of p to the next.
+        probability: p itself, which may follow a schedule; none steers it.
     """
 
     p: Tensor
@@ -67,6 +70,7 @@ class Ada(nn.Module):
         target: Fraction = 0.6,
         images: Count = 500_000,
         every: Count = 4,
+        probability: Fraction | None = None,
     ) -> None:
         if not policy:
             raise ValueError(
@@ -76,16 +80,31 @@ class Ada(nn.Module):
         super().__init__()
         self.policy, self.target = policy, target
         self.images, self.every = images, every
+        self.probability = probability
         self.register_buffer("p", torch.zeros(()))
         self.register_buffer("signs", torch.zeros(()))  # their sum since the last move
         self.register_buffer("lowpass", torch.tensor(SYM6), persistent=False)
 
-    def forward(self, samples: Tensor, rng: torch.Generator) -> Tensor:
-        """Return the images changed, of the same shape and type."""
+    def forward(
+        self,
+        samples: Tensor,
+        rng: torch.Generator,
+        *,
+        probability: float | None = None,
+    ) -> Tensor:
+        """Return the images changed, of the same shape and type.
+
+        Args:
+            samples: (B, C, H, W).
+            rng: on their device.
+            probability: that of a schedule, in place of the option.
+        """
         self._check(samples)
+        given = self.probability if probability is None else probability
+        p = self.p if given is None else torch.full_like(self.p, given)
         wide = torch.promote_types(samples.dtype, torch.float32)
         images = samples.to(wide)
-        chances = Chances(len(images), self.p, rng, wide)
+        chances = Chances(len(images), p, rng, wide)
         size = images.shape[2:]
         if "blit" in self.policy:
             images = blitted(images, blitting(chances, *size))
@@ -112,6 +131,8 @@ class Ada(nn.Module):
     @torch.no_grad()
     def gankit_after_step(self, run: Run, report: Report) -> None:
         """Move p; nobody waits for the device, but to say what p is."""
+        if self.probability is not None:
+            return
         sign = report.measurements.get(_R_T)
         if sign is None:
             raise UsageError(
