@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from attrs import evolve
 from torch import Tensor, nn
 
 from gankit import Count, Fraction, hookimpl
 from gankit.errors import UsageError
 from gankit_losses.chances import Chances
+from gankit_losses.cutting import cutout
 from gankit_losses.recolouring import CHANNELS, colours, recoloured
 from gankit_losses.warping import SYM6, blitted, blitting, geometry, warped
 
 if TYPE_CHECKING:
     from gankit import Report, Run
 
-Policy = tuple[Literal["blit", "geometry", "color"], ...]
+Policy = tuple[Literal["blit", "geometry", "color", "cutout"], ...]
 
 _R_T = "real sign"  # as gankit measures it
 
@@ -26,8 +28,8 @@ class Ada(nn.Module):
 
     Karras et al. 2020, "Training generative adversarial networks with limited data",
     arXiv 2006.06676. The twelve changes of the three groups that the paper found best
-    (appendix B has three groups more) are made of each image, real and generated, with
-    the probability p each, all from the given rng:
+    are made of each image, real and generated, with the probability p each, all from
+    the given rng:
 
     - ``blit``: a mirror image, a turn by quarters, a shift by whole pixels, up to 1/8
       of the size;
@@ -36,6 +38,9 @@ class Ada(nn.Module):
       2 to the power of N(0, 0.2²), and a shift by N(0, (1/8)²) of the size;
     - ``color``: brightness, N(0, 0.2²); contrast, 2 to the power of N(0, 0.5²); a
       mirroring of luma; any turn of hue; saturation, 2 to the power of N(0, 1).
+
+    Of the other groups of appendix B there is ``cutout``, a square of zeros with half
+    the size. Numbers are the paper's, and of the authors' code.
 
     p is 0 at first. After every few steps it goes up by a fixed amount where the mean
     sign of the discriminator's real logits (r_t of equation 1) is above the target, and
@@ -52,11 +57,12 @@ class Ada(nn.Module):
     mirror images without end, where the paper pads by as much as a batch needs.
 
     Args:
-        policy: the groups of changes; the paper's best is all three.
+        policy: the groups of changes; the paper's best is all but cutout.
         target: the mean sign of the real logits that is aimed at.
         images: real ones in which p could rise from 0 to 1.
         every: steps from one move of p to the next.
         probability: p itself, which may follow a schedule; none steers it.
+        color_share: changes of colour are made with this share of p.
     """
 
     p: Tensor
@@ -71,16 +77,17 @@ class Ada(nn.Module):
         images: Count = 500_000,
         every: Count = 4,
         probability: Fraction | None = None,
+        color_share: Fraction = 1.0,
     ) -> None:
         if not policy:
             raise ValueError(
                 "ada has an empty policy, so that it would change nothing; name "
-                "'blit', 'geometry' or 'color', or leave it out"
+                "'blit', 'geometry', 'color' or 'cutout', or leave it out"
             )
         super().__init__()
         self.policy, self.target = policy, target
         self.images, self.every = images, every
-        self.probability = probability
+        self.probability, self.color_share = probability, color_share
         self.register_buffer("p", torch.zeros(()))
         self.register_buffer("signs", torch.zeros(()))  # their sum since the last move
         self.register_buffer("lowpass", torch.tensor(SYM6), persistent=False)
@@ -112,7 +119,10 @@ class Ada(nn.Module):
             moves = geometry(chances, *size)
             images = warped(images, moves, self.lowpass.to(wide))
         if "color" in self.policy:
-            images = recoloured(images, colours(chances))
+            rarer = evolve(chances, p=p * self.color_share)
+            images = recoloured(images, colours(rarer))
+        if "cutout" in self.policy:
+            images = cutout(images, chances)
         return images.to(samples.dtype)
 
     def _check(self, samples: Tensor) -> None:
