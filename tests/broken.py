@@ -305,6 +305,13 @@ class Leaking(Logistic):
         return softplus(-step.real_logits).mean() + softplus(judged).mean()
 
 
+class Relative(Logistic):
+    """Looks at differences between logits alone, and does not say so."""
+
+    def discriminator(self, step):
+        return softplus(step.fake_logits - step.real_logits).mean()
+
+
 class Counting:
     """Counts its calls, and does not save how many."""
 
@@ -484,6 +491,7 @@ BROKEN = {
     "finite_when_sure": ("loss", "Overconfident"),
     "direction": ("loss", "Backwards"),
     "leaks_nothing": ("loss", "Leaking"),
+    "relative_declared": ("loss", "Relative"),
     "resumes": ("penalty", "Counting"),
     "in_two_processes": ("loss", "Worldly"),
     "vectors_shaped": ("conditioner", "Wide"),

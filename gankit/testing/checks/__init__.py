@@ -123,6 +123,7 @@ CHECKS: tuple[Check, ...] = (
     Check(discriminators.judges_alone, _DOUBLE, ("discriminator",)),
     Check(scores.finite_when_sure, _FORMS, ("loss",)),
     Check(scores.direction, _FORMS, ("loss",)),
+    Check(scores.relative_declared, ("finite_when_sure", "direction"), ("loss",)),
     Check(scores.leaks_nothing, _FORMS, ("loss",)),
     Check(inputs.texts_understood, _FORMS, ("conditioner",)),
     Check(datasets.range_declared, _FORMS, ("dataset",)),

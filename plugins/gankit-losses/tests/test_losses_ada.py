@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import gankit
-from gankit.errors import UsageError
+from gankit.errors import MisfitError, UsageError
 from gankit_losses.ada import Ada
 from gankit_losses.cutting import hole
 from tiny import metrics
@@ -209,6 +209,27 @@ def test_a_loss_that_judges_by_no_logits_is_refused_with_the_remedy():
     run, report = Played(Ada()), SimpleNamespace(measurements={})
     with pytest.raises(UsageError, match=r"the loss object judges by none.*step\.rank"):
         run.augmentation.gankit_after_step(run, report)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [("relativistic", "Relativistic"), ("wasserstein", "Wasserstein")],
+)
+def test_a_loss_whose_signs_tell_nothing_steers_nothing(loss, name):
+    """Refused in one sentence; p that is given is not steered, and has nothing to ask.
+
+    A game that looks at differences alone is as good with all logits above 0.
+    """
+    steered = {**RECIPE, "loss": {"use": loss}}
+    with pytest.raises(MisfitError) as error:
+        gankit.assemble(gankit.read_recipe(steered))
+    (said,) = error.value.problems
+    assert said == (
+        "augmentations.0: Ada follows the signs of logits, which tell nothing where "
+        f"the loss is {name}, to which only their differences matter; set "
+        "augmentations.0.probability, or choose another loss"
+    )
+    gankit.assemble(gankit.read_recipe(steered, ["augmentations.0.probability=0.5"]))
 
 
 RECIPE = {

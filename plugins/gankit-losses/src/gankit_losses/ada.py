@@ -45,8 +45,8 @@ class Ada(nn.Module):
     p is 0 at first. After every few steps it goes up by a fixed amount where the mean
     sign of the discriminator's real logits (r_t of equation 1) is above the target, and
     down where it is below (section 3). So the loss has to be one for whose logits
-    0 means undecided: neither `wasserstein` nor `relativistic`. `metrics.jsonl` has p
-    as ``augmented``. Where ``probability`` is set, p is that (section 2), or what its
+    0 means undecided: `wasserstein` and `relativistic` are refused. `metrics.jsonl` has
+    p as ``augmented``. Where ``probability`` is set, p is that (section 2), or what its
     schedule says, as in Huang et al. 2024, whatever the loss: nothing steers it, and
     ``target``, ``images`` and ``every`` mean nothing.
 
@@ -91,6 +91,11 @@ class Ada(nn.Module):
         self.register_buffer("p", torch.zeros(()))
         self.register_buffer("signs", torch.zeros(()))  # their sum since the last move
         self.register_buffer("lowpass", torch.tensor(SYM6), persistent=False)
+
+    @property
+    def needs_signs(self) -> bool:
+        """Whether p is steered."""
+        return self.probability is None
 
     def forward(
         self,
