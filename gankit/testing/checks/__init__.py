@@ -12,6 +12,7 @@ from gankit.testing.checks import (
     discriminators,
     generators,
     inputs,
+    inversions,
     options,
     scores,
 )
@@ -85,6 +86,9 @@ _PLAYS = (
     "annotations_true",
 )
 _RECIPE = ("recipe",)
+_INVERSION = ("inversion",)
+_FOUND = ("noise_found",)
+_ALIKE = (*_FOUND, "found_again")
 _ANSWERS = tuple(kind for kind in IN_GAMES if kind != "hook")
 
 CHECKS: tuple[Check, ...] = (
@@ -130,6 +134,13 @@ CHECKS: tuple[Check, ...] = (
     Check(datasets.annotations_true, _FORMS, ("dataset",)),
     Check(datasets.sent_to_workers, ("annotations_true",), ("dataset",), helped=True),
     Check(datasets.read_by_workers, ("sent_to_workers",), ("dataset",)),
+    Check(inversions.noise_found, _CONVERTED, _INVERSION),
+    Check(inversions.found_again, _FOUND, _INVERSION),
+    Check(inversions.pictures_matter, _FOUND, _INVERSION),
+    Check(inversions.run_left_alone, _FOUND, _INVERSION),
+    Check(inversions.folder_optional, _FOUND, _INVERSION),
+    Check(inversions.found_without_gradients, _ALIKE, _INVERSION),
+    Check(inversions.kept_as_found, _ALIKE, _INVERSION),
     Check(anyone.seeded, _FORMS, _ANSWERS),
     Check(
         anyone.drawn_by_rng, (*_FORMS, "seeded"), ("noise", "augmentation", "dataset")
