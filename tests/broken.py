@@ -386,6 +386,20 @@ class Hard:
 # ---- data sets
 
 
+class Doubled:
+    """Adds what a schedule says to its option.
+
+    Args:
+        by: how far samples are moved.
+    """
+
+    def __init__(self, by: Positive = 0.5):
+        self.by = by
+
+    def __call__(self, samples, rng, *, by=0.0):
+        return samples + self.by + by
+
+
 class Restless(Items):
     """Changes its items from call to call."""
 
@@ -577,6 +591,7 @@ BROKEN = {
     "noise_shaped": ("noise", "Solitary"),
     "drawn_by_rng": ("noise", "Global"),
     "samples_changed": ("augmentation", "Hard"),
+    "schedule_followed": ("augmentation", "Doubled"),
     "items_formed": ("dataset", "Restless"),
     "range_declared": ("dataset", "Beyond"),
     "annotations_true": ("dataset", "Undecided"),

@@ -45,6 +45,16 @@ def taken_by_call(augmentation: Any) -> list[str]:
     return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
 
 
+def numbers_of(augmentation: Any) -> dict[str, float]:
+    """Name the options of an augmentation that may follow a schedule, as they are."""
+    held = {o: getattr(augmentation, o, None) for o in taken_by_call(augmentation)}
+    return {
+        option: float(value)
+        for option, value in held.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
 def scheduled_at(assembly: Assembly, steps: float, epochs: float) -> dict[str, float]:
     """Return what has a schedule, by its place, after so many steps and passes."""
     if not assembly.schedules:
@@ -105,8 +115,6 @@ def _initially(assembly: Assembly) -> dict[str, float]:
     named = dict(zip(places_for(len(assembly.penalties)), numbers, strict=True))
     named = named if named[EMA] else {k: v for k, v in named.items() if k != EMA}
     for i, part in enumerate(assembly.augmentations):
-        for option in taken_by_call(part):
-            value = getattr(part, option, None)
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                named[augmentation_place(i, option)] = float(value)
+        for option, value in numbers_of(part).items():
+            named[augmentation_place(i, option)] = value
     return named

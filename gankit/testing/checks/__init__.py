@@ -129,6 +129,7 @@ CHECKS: tuple[Check, ...] = (
     Check(scores.direction, _FORMS, ("loss",)),
     Check(scores.relative_declared, ("finite_when_sure", "direction"), ("loss",)),
     Check(scores.leaks_nothing, _FORMS, ("loss",)),
+    Check(inputs.schedule_followed, (*_FORMS, "seeded"), ("augmentation",)),
     Check(inputs.texts_understood, _FORMS, ("conditioner",)),
     Check(datasets.range_declared, _FORMS, ("dataset",)),
     Check(datasets.annotations_true, _FORMS, ("dataset",)),
