@@ -33,6 +33,7 @@ from gankit.runs.pack import (
     folded,
     read_pack,
 )
+from gankit.runs.scored import scores_of
 
 _SHOWN, _MOST = 16, 64  # samples in the picture: without conditions, and with them
 _DRAW = ("conditioner", "noise")  # what has a say in samples beside the generator
@@ -61,7 +62,8 @@ def pack(
         disable: plugins to leave out.
 
     Raises:
-        RunError: there is no run or no whole checkpoint, or the file cannot be written.
+        RunError: there is no run or no whole checkpoint, its scores are damaged, or the
+            file cannot be written.
         UsageError: the file is to have another suffix, or a part has a state that it
             cannot hold.
     """
@@ -74,6 +76,7 @@ def pack(
     recipe_file(Path(folder))  # a file is no run, though it can be sampled
     saved, _, recipe = chosen(folder, checkpoint, plugins, disable)
     assert isinstance(saved, Checkpoint), "a folder holds checkpoints"
+    scores = scores_of(Path(folder), saved.step)
     sampler = load(
         folder, checkpoint=saved.step, device="cpu", plugins=plugins, disable=disable
     )
@@ -116,7 +119,12 @@ def pack(
         TOLD: json.dumps(told),
         RECIPE: tomli_w.dumps(table),
         CARD: card(
-            recipe.name, table, told, saved.state()["run"]["measured"], path.name
+            recipe.name,
+            table,
+            told,
+            saved.state()["run"]["measured"],
+            path.name,
+            scores,
         ),
     }
     _save(path, tensors, texts)

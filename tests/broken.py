@@ -305,6 +305,13 @@ class Leaking(Logistic):
         return softplus(-step.real_logits).mean() + softplus(judged).mean()
 
 
+class Relative(Logistic):
+    """Looks at differences between logits alone, and does not say so."""
+
+    def discriminator(self, step):
+        return softplus(step.fake_logits - step.real_logits).mean()
+
+
 class Counting:
     """Counts its calls, and does not save how many."""
 
@@ -379,6 +386,20 @@ class Hard:
 # ---- data sets
 
 
+class Doubled:
+    """Adds what a schedule says to its option.
+
+    Args:
+        by: how far samples are moved.
+    """
+
+    def __init__(self, by: Positive = 0.5):
+        self.by = by
+
+    def __call__(self, samples, rng, *, by=0.0):
+        return samples + self.by + by
+
+
 class Restless(Items):
     """Changes its items from call to call."""
 
@@ -447,6 +468,83 @@ class Shy(Points):
 # ---- hooks
 
 
+# ---- inversions
+
+
+class Pixels:
+    """A sound inversion: as much of the noise as it takes from the first pixels."""
+
+    def __call__(self, sampler, pictures, *, folder, progress):
+        return pictures.flatten(1)[:, : sampler.noise.size]
+
+
+class Short(Pixels):
+    """Finds a number less."""
+
+    def __call__(self, sampler, pictures, *, folder, progress):
+        return super().__call__(sampler, pictures, folder=folder, progress=progress)[
+            :, 1:
+        ]
+
+
+class Guessing(Pixels):
+    """Draws from torch's own generator."""
+
+    def __call__(self, sampler, pictures, *, folder, progress):
+        found = super().__call__(sampler, pictures, folder=folder, progress=progress)
+        return found + torch.rand(found.shape)
+
+
+class Unlooking:
+    """Looks at no picture."""
+
+    def __call__(self, sampler, pictures, *, folder, progress):
+        return torch.zeros(len(pictures), sampler.noise.size)
+
+
+class Meddling(Pixels):
+    """Leaves its own gradients on the run's generator."""
+
+    def __call__(self, sampler, pictures, *, folder, progress):
+        with torch.enable_grad():
+            sum(p.square().sum() for p in sampler.generator.parameters()).backward()
+        return super().__call__(sampler, pictures, folder=folder, progress=progress)
+
+
+class Demanding(Pixels):
+    """Cannot do without its folder."""
+
+    def __call__(self, sampler, pictures, *, folder, progress):
+        folder.mkdir(parents=True, exist_ok=True)
+        return super().__call__(sampler, pictures, folder=folder, progress=progress)
+
+
+class Searching(Pixels):
+    """Counts on gradients that somebody else has switched on."""
+
+    def __call__(self, sampler, pictures, *, folder, progress):
+        found = super().__call__(sampler, pictures, folder=folder, progress=progress)
+        noise = torch.zeros_like(found).requires_grad_()
+        (slope,) = torch.autograd.grad((noise - found).square().sum() / 2, noise)
+        return -slope
+
+
+class Rounding(Pixels):
+    """Keeps less of what it finds than it gives."""
+
+    def __call__(self, sampler, pictures, *, folder, progress):
+        found = super().__call__(sampler, pictures, folder=folder, progress=progress)
+        kept = folder / f"{len(pictures)}"
+        if kept.exists():
+            return (found * 100).round() / 100
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            kept.touch()
+        except OSError:
+            pass
+        return found
+
+
 class Raising:
     """Raises in the third step."""
 
@@ -484,6 +582,7 @@ BROKEN = {
     "finite_when_sure": ("loss", "Overconfident"),
     "direction": ("loss", "Backwards"),
     "leaks_nothing": ("loss", "Leaking"),
+    "relative_declared": ("loss", "Relative"),
     "resumes": ("penalty", "Counting"),
     "in_two_processes": ("loss", "Worldly"),
     "vectors_shaped": ("conditioner", "Wide"),
@@ -492,11 +591,19 @@ BROKEN = {
     "noise_shaped": ("noise", "Solitary"),
     "drawn_by_rng": ("noise", "Global"),
     "samples_changed": ("augmentation", "Hard"),
+    "schedule_followed": ("augmentation", "Doubled"),
     "items_formed": ("dataset", "Restless"),
     "range_declared": ("dataset", "Beyond"),
     "annotations_true": ("dataset", "Undecided"),
     "downloads_nothing": ("dataset", "Downloading"),
     "sent_to_workers": ("dataset", "Local"),
     "read_by_workers": ("dataset", "Shy"),
+    "noise_found": ("inversion", "Short"),
+    "found_again": ("inversion", "Guessing"),
+    "pictures_matter": ("inversion", "Unlooking"),
+    "run_left_alone": ("inversion", "Meddling"),
+    "folder_optional": ("inversion", "Demanding"),
+    "found_without_gradients": ("inversion", "Searching"),
+    "kept_as_found": ("inversion", "Rounding"),
     "trains": ("hook", "Raising"),
 }

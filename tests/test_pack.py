@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tomllib
@@ -113,6 +114,62 @@ def test_the_commands_pack_sample_and_unpack(
         assert picture.size == (480, 480)
     recipe = tomllib.loads(Path("page/recipe.toml").read_text("utf-8"))
     assert recipe["generator"]["hidden"] == [8]
+
+
+def _score(**changes: Any) -> dict[str, Any]:
+    """Return a score as an evaluator writes it."""
+    told = {"title": "kid[net@12]", "metric": "kid", "options": {"subsets": 9}}
+    told |= {"value": 0.01234, "spread": 0.0021, "better": "lower", "step": 6}
+    told |= {"samples": 2000, "split": "test", "provenance": {"data": "ab"}}
+    return {**told, "name": "kid", "values": [0.01234], **changes}
+
+
+def _rows(folder: Path, scores: list[dict[str, Any]], aside: Path) -> list[list[str]]:
+    """Pack a run with these scores; return the rows of the table in its card."""
+    (folder / "scores.json").write_text(json.dumps({"scores": scores}), "utf-8")
+    path = gankit.pack(folder, aside / "a.safetensors")
+    gankit.unpack(path, aside / "page")
+    card = (aside / "page" / "README.md").read_text("utf-8")
+    shutil.rmtree(aside / "page")
+    found = [line for line in card.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in found]
+
+
+def test_the_card_has_the_scores_of_this_checkpoint(
+    labelled: str, tmp_path: Path
+) -> None:
+    """Not another's; with a digest that changes with whatever makes them differ."""
+    folder = Path(shutil.copytree(labelled, tmp_path / "run"))
+    plain = _score()
+    others = [_score(step=4, value=9.0), _score(title="a|b", value=None, spread=None)]
+    head, first, second = _rows(folder, [plain, *others], tmp_path)
+    assert head == ["score", "value", "of", "measured by"]
+    wanted = "0.01234 ± 0.0021 (lower is better)"
+    assert first[:3] == ["kid[net@12]", wanted, "2,000 samples, against 'test'"]
+    assert second[:2] == ["a/b", "not finite (lower is better)"]
+    # by hand: of canonical JSON, of what has to be alike and nothing else
+    alike = ("title", "metric", "options", "samples", "split", "provenance")
+    text = json.dumps({name: plain[name] for name in alike}, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert first[3] == f"`{digest}`"
+    again = _rows(folder, [_score(value=5.0, spread=None)], tmp_path)
+    assert again[1][3] == first[3]
+    for change in ({"provenance": {"data": "cd"}}, {"options": {}}, {"samples": 10}):
+        other = _rows(folder, [_score(**change)], tmp_path)
+        assert other[1][3] != first[3]
+
+
+def test_a_run_without_scores_has_no_table_and_damaged_ones_are_told_of(
+    labelled: str, tmp_path: Path
+) -> None:
+    """With what to do; no pack is written."""
+    folder = Path(shutil.copytree(labelled, tmp_path / "run"))
+    assert _rows(folder, [], tmp_path) == []
+    for text in ("{", '{"scores": 3}', '{"scores": [{"step": 6}]}'):
+        (folder / "scores.json").write_text(text, "utf-8")
+        with pytest.raises(RunError, match=r"scores\.json is damaged .*remove it"):
+            gankit.pack(folder, tmp_path / "b.safetensors")
+    assert not (tmp_path / "b.safetensors").exists()
 
 
 def test_other_programs_read_it(labelled: str, tmp_path: Path) -> None:

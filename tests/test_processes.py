@@ -62,10 +62,14 @@ PICTURES: dict[str, Any] = {
         {"use": "r2", "weight": 0.1, "every": 2},
         {"use": "drift"},
     ],
+    "augmentations": [{"use": "ada", "probability": 0.2}],
+    "schedule": {
+        "augmentations": {"0": {"probability": {"use": "cosine", "to": 0.8, "end": 6}}}
+    },
     "train": {**LABELLED["train"], "reduce": "exact"},
 }
 CASES = {
-    "batch norm, r1 and r2, a part with a state": PICTURES,
+    "batch norm, r1 and r2, a scheduled ada, a part with a state": PICTURES,
     "captions, streamed, both players at once": {
         **CAPTIONED,
         "train": {**CAPTIONED["train"], "reduce": "exact", "workers": 1},

@@ -257,6 +257,24 @@ def test_of_two_parts_of_one_name_each_is_named_with_its_kind(
     assert not made["discriminator-same-seeded"].reason
 
 
+CLAIMING = f"""{HEAD}
+from gankit.testing.partners import Logistic
+
+
+class Claiming(Logistic):
+    relative = True
+""" + yields("Part('loss', 'claiming', Claiming, summary='x')")
+
+
+def test_a_loss_that_is_not_relative_does_not_say_so(
+    plugin_file: Callable[[str, str], Path],
+) -> None:
+    """The claim is held against its gradients."""
+    file = plugin_file("claiming_parts.py", CLAIMING)
+    made = [c for c in cases(Target(file=str(file))) if c.check == "relative_declared"]
+    assert "leave relative out" in failing(made)["relative_declared"]
+
+
 def test_a_state_that_is_refused_is_no_error_of_ours(
     plugin_file: Callable[[str, str], Path],
 ) -> None:

@@ -112,7 +112,9 @@ class Loss(Protocol):
     that cannot do without a conditioner sets ``needs_condition = True``; one
     that looks at ``mismatched_logits`` sets ``needs_mismatch = True``. One that has no
     minimum unless the discriminator's slope is bounded sets ``needs_lipschitz = True``,
-    and its user is warned where nothing that says ``lipschitz = True`` bounds it.
+    and its user is warned where nothing that says ``lipschitz = True`` bounds it. One
+    to which only differences between logits matter says so by ``relative = True``:
+    their signs tell nothing.
 
     A loss, penalty, augmentation or noise that is a module with parameters names the
     player with which they learn: ``learns_with = "generator"``, or "discriminator".
@@ -236,6 +238,12 @@ class NoiseSource(Protocol):
 
 
 class Augmentation(Protocol):
-    """A differentiable change of samples (B, *sample), random by ``rng`` alone."""
+    """A differentiable change of samples (B, *sample), random by ``rng`` alone.
+
+    An option that is a number and an attribute may follow a schedule where the call
+    takes it too, by keyword: ``def __call__(self, samples, rng, *, std=None)``. It is
+    given in each step then, and not otherwise. One that follows the signs of logits
+    sets ``needs_signs = True``, and goes with no loss that is ``relative``.
+    """
 
     def __call__(self, samples: Tensor, rng: torch.Generator, /) -> Tensor: ...

@@ -31,13 +31,14 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
         "needs_condition",
         "needs_mismatch",
         "needs_lipschitz",
+        "relative",
         "learns_with",
         "capturable",
         *STATE,
     ),
     "penalty": ("lipschitz", "player", "learns_with", "capturable", *STATE),
     "conditioner": ("fit", "notes", "capturable"),
-    "augmentation": ("learns_with", "capturable", *STATE),
+    "augmentation": ("needs_signs", "learns_with", "capturable", *STATE),
     "noise": ("truncated", "learns_with", "capturable", *STATE),
 }
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gankit.game.scheduled import augmentation_place, taken_by_call
 from gankit.game.settings import Train
+
+if TYPE_CHECKING:
+    from gankit.contracts import Augmentation, Loss
 
 
 def contradictions(train: Train | None) -> list[str]:
@@ -55,3 +62,18 @@ def _inexact(train: Train) -> list[str]:
             f"equal shards; set it to a multiple of {train.shards}"
         ]
     return []
+
+
+def misread_signs(augmentations: Sequence[Augmentation], loss: Loss) -> list[str]:
+    """Say which augmentation follows signs of logits that tell nothing."""
+    problems = []
+    for i, part in enumerate(augmentations):
+        if getattr(part, "needs_signs", False) and getattr(loss, "relative", False):
+            fixed = [augmentation_place(i, option) for option in taken_by_call(part)]
+            strength = f"set {' or '.join(fixed)}" if fixed else "leave it out"
+            problems.append(
+                f"augmentations.{i}: {type(part).__name__} follows the signs of logits,"
+                f" which tell nothing where the loss is {type(loss).__name__}, to which"
+                f" only their differences matter; {strength}, or choose another loss"
+            )
+    return problems

@@ -21,7 +21,7 @@ from gankit.game.given import scalar, without_gradient
 from gankit.game.guard import Guard, Look
 from gankit.game.players import Player
 from gankit.game.ranking import RANKED, ranking
-from gankit.game.scheduled import scheduled_at
+from gankit.game.scheduled import augmenting, scheduled_at
 from gankit.game.settings import PLAYERS
 from gankit.game.step import Step
 from gankit.game.unseen import unseen_of
@@ -60,7 +60,6 @@ class Game:
         self.device = device
         self.precision = precision
         self.loss, self.penalties = assembly.loss, assembly.penalties
-        self.augmentations = assembly.augmentations
         self.conditioner, self.noise = assembly.conditioner, assembly.noise
         self.generator, self.discriminator = (
             Player(
@@ -271,7 +270,7 @@ class Game:
             generator=self.compiling["generator"],
             discriminator=self.compiling["discriminator"],
             conditioner=self.conditioner,
-            augmentations=self.augmentations,
+            augmentations=augmenting(self.assembly, self.scheduled),
             draw_noise=self.shards.rows(shard, self.noise),
             rng=self.draws.at(index, turn, *self.shards.place(shard)),
             precision=self.precision,

@@ -27,7 +27,7 @@ from gankit.data.facts import Facts, told_apart_by
 from gankit.errors import listed
 from gankit.game import noise as noises
 from gankit.game.apart import judges_apart
-from gankit.game.contradicting import contradictions
+from gankit.game.contradicting import contradictions, misread_signs
 from gankit.game.forms import malformed
 from gankit.game.places import places, watching_misfits
 from gankit.game.scheduled import unscheduled
@@ -72,7 +72,7 @@ def try_out(assembly: Assembly) -> Tried:
         problems += noises.contradictions(a.noise)
     problems += misfits(a.dataset, a.conditioner, a.loss, a.train)
     problems += unscheduled(a)
-    problems += augmentation_misfits(a.augmentations, a.dataset.facts)
+    problems += augmentation_misfits(a.augmentations, a.dataset.facts, a.loss)
     problems += watching_misfits(places(a), a.provenance.parts)
     if problems:
         return Tried(problems)
@@ -195,10 +195,10 @@ def _flag(loss: Loss, name: str) -> bool:
 
 
 def augmentation_misfits(
-    augmentations: Sequence[Augmentation], facts: Facts
+    augmentations: Sequence[Augmentation], facts: Facts, loss: Loss
 ) -> list[str]:
     """Let each change samples, and say what one refuses."""
-    problems = []
+    problems = misread_signs(augmentations, loss)
     for i, augmentation in enumerate(augmentations):
         with suppress(Exception):  # tried itself, then
             augmentation = deepcopy(augmentation)

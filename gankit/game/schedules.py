@@ -106,6 +106,8 @@ class Cosine:
         return self.to + (initial - self.to) * (1 + math.cos(math.pi * done)) / 2
 
 
+LATE = float(1 << 62)  # a time at which every schedule has its last value
+
 SCHEDULES: dict[str, type] = {
     "exponential": Exponential,
     "linear": Linear,

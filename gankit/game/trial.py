@@ -20,6 +20,7 @@ from gankit.contracts import UNBOUNDED
 from gankit.data.columns import annotation_at, as_read
 from gankit.game.findings import Findings
 from gankit.game.first_items import first_items, known_of, misread
+from gankit.game.scheduled import augmenting, scheduled_at
 from gankit.game.settings import PLAYERS
 from gankit.game.step import Step
 from gankit.randomness import generator, global_stream
@@ -253,7 +254,7 @@ class _Trial(Findings):
                 lambda samples, rng, i=i, part=part: self._augmented(
                     i, part, samples, rng
                 )
-                for i, part in enumerate(a.augmentations)
+                for i, part in enumerate(augmenting(a, scheduled_at(a, 0, 0)))
             ],
             draw_noise=a.noise,
             rng=self.rng,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_origin
 
 from gankit.contracts.limits import NonNegative
@@ -15,8 +15,8 @@ from gankit.game.optimizers import (
     step_faults,
 )
 from gankit.game.schedules import (
+    LATE,
     SCHEDULES,
-    Cosine,
     Linear,
     Schedule,
     option_at,
@@ -66,48 +66,6 @@ def schedules_table(schedules: Mapping[str, Schedule]) -> dict[str, Any]:
             here = here.setdefault(name, {})
         here[last] = {"use": names[type(planned)], **block_table(planned)}
     return table
-
-
-def structure_schedules(
-    recipe: Mapping[str, Any], scheduled: Sequence[str], problems: list[str]
-) -> dict[str, Schedule]:
-    """Convert the schedules of a game's own numbers, by the places of these.
-
-    Args:
-        recipe: whose ``schedule`` is tables within tables, as ``{"penalties": {"0":
-            {"weight": {…}}}}``.
-        scheduled: the places that can have one.
-        problems: told what is wrong.
-    """
-    table, found = recipe.get("schedule", {}), dict[str, Any]()
-
-    def gather(here: Any, path: str) -> None:
-        if path and (not isinstance(here, Mapping) or not here or "use" in here):
-            found[path] = here
-            return
-        for key, inner in here.items():
-            gather(inner, f"{path}.{key}" if path else str(key))
-
-    if not isinstance(table, Mapping):
-        problems.append(f"schedule: {table!r} is not a table")
-        return {}
-    gather(table, "")
-    for place in found.keys() - {*scheduled}:
-        problems.append(
-            f"schedule.{place}: has no number to schedule{nearest(place, scheduled)}; "
-            f"in this recipe there are {listed(scheduled)}"
-        )
-    structured = {
-        place: _structure_planned(found[place], f"schedule.{place}", problems)
-        for place in scheduled
-        if place in found
-    }
-    problems += [
-        f"schedule.{place}.to: {planned.to:g} is below 0"
-        for place, planned in structured.items()
-        if isinstance(planned, Linear | Cosine) and planned.to < 0
-    ]
-    return structured
 
 
 def structure_optimizers(
@@ -200,7 +158,7 @@ def _check_schedules(
     """Let the optimiser check the last value of each option that has a schedule."""
     for key, planned in schedule.items():
         where = f"{path}.schedule.{key}"
-        late = planned(option_at(options, key), float(1 << 62))
+        late = planned(option_at(options, key), LATE)
         last = options | option_changed(options, key, late)
         faults = optimizer_faults(use, last) or schedule_fault(use, last, key)
         problems += [f"{where}: {fault}" for fault in faults]
@@ -217,10 +175,11 @@ def _structure_schedule(
             f"this optimiser has {listed(scheduled)}"
         )
         return None
-    return _structure_planned(block, path, problems)
+    return structure_planned(block, path, problems)
 
 
-def _structure_planned(block: Any, path: str, problems: list[str]) -> Any:
+def structure_planned(block: Any, path: str, problems: list[str]) -> Any:
+    """Convert the block of a schedule; None if that failed."""
     block = dict(block) if isinstance(block, dict) else {}
     use = block.pop("use", None)
     if not isinstance(use, str) or use not in SCHEDULES:

@@ -43,7 +43,7 @@ def assemble(recipe: Recipe) -> Assembly:
     conditioner = building.conditioner(facts)
     if conditioner is not None or recipe.conditioner is None:
         building.problems += misfits(dataset, conditioner, loss, recipe.train)
-    building.problems += augmentation_misfits(lists["augmentations"], facts)
+    building.problems += augmentation_misfits(lists["augmentations"], facts, loss)
     parts = {"dataset": dataset, "loss": loss, "noise": noise, **numbered(lists)}
     building.problems += watching_misfits(
         {"conditioner": conditioner, **parts}, recipe.origins

@@ -15,7 +15,6 @@ from gankit.game import noise as noises
 from gankit.game.contradicting import contradictions
 from gankit.game.noise import Noise
 from gankit.game.places import numbered
-from gankit.game.scheduled import places_for
 from gankit.game.schedules import Schedule
 from gankit.game.settings import PLAYERS, Optimizer, Train
 from gankit.plugins.discovery import discover
@@ -27,10 +26,10 @@ from gankit.recipe.blocks import (
     schedules_table,
     structure_block,
     structure_optimizers,
-    structure_schedules,
 )
 from gankit.recipe.files import load_table
 from gankit.recipe.overrides import override, parse_overrides
+from gankit.recipe.scheduling import structure_schedules
 from gankit.recipe.using import Use, same_part, structure_use
 from gankit.recipe.values import structure
 
@@ -56,7 +55,7 @@ class Recipe:
     noise: Noise | Use = field(factory=Noise)
     train: Train = field(factory=Train)
     optimizers: dict[str, Optimizer]
-    schedules: dict[str, Schedule] = field(factory=dict)  # of train.ema, penalties
+    schedules: dict[str, Schedule] = field(factory=dict)  # by what they are of
     registry: Registry = field(repr=False, eq=False)
 
     @property
@@ -193,8 +192,7 @@ def structure_recipe(name: str, table: dict[str, Any], registry: Registry) -> Re
         problems += noises.contradictions(built["noise"])
     built["train"] = structure_block(Train, table.get("train", {}), "train", problems)
     built["optimizers"] = structure_optimizers(table.get("optimizer", {}), problems)
-    scheduled = places_for(len(built["penalties"]))
-    built["schedules"] = structure_schedules(table, scheduled, problems)
+    built["schedules"] = structure_schedules(table, built, problems)
     problems += contradictions(built["train"])
     if problems:
         raise RecipeError(f"the recipe {name!r} cannot be followed:", problems)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import tomli_w
+
+from gankit.runs.scored import Score
 
 _NAMED = 20  # classes that are named
 
@@ -17,6 +20,7 @@ def card(
     told: Mapping[str, Any],
     measured: Mapping[str, tuple[int, float]],
     file: str,
+    scores: Sequence[Score] = (),
 ) -> str:
     """Write the card of a run.
 
@@ -26,6 +30,7 @@ def card(
         told: what the pack says of itself.
         measured: what hooks have measured last: (step, value).
         file: name of the pack.
+        scores: of this checkpoint, as it was evaluated.
     """
     facts, packages = told["facts"], _packages(told)
     files = [f" --plugin {name}.py" for name in told["files"]]
@@ -68,6 +73,7 @@ def card(
             for k, (step, value) in measured.items()
         ),
         "",
+        *_scores(scores),
         "## How it was trained",
         "",
         "```toml",
@@ -76,6 +82,41 @@ def card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _scores(scores: Sequence[Score]) -> list[str]:
+    """Make a table of scores, each with the digest of what it was measured by."""
+    if not scores:
+        return []
+    rows = [
+        f"| {score.title.replace('|', '/')} | {_value(score)} | {_compared(score)} | "
+        f"`{score.digest}` |"
+        for score in scores
+    ]
+    return [
+        "## How good it is",
+        "",
+        "| score | value | of | measured by |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        "The digest is of the metric with its options, the data, the number of samples "
+        "and all versions: where it differs, values are not to be compared.",
+        "",
+    ]
+
+
+def _value(score: Score) -> str:
+    value = f"{score.value:.4g}" if isfinite(score.value) else "not finite"
+    spread = "" if score.spread is None else f" ± {score.spread:.2g}"
+    better = f" ({score.better} is better)" if score.better else ""
+    return f"{value}{spread}{better}"
+
+
+def _compared(score: Score) -> str:
+    count = "" if score.samples is None else f"{score.samples:,} samples"
+    against = f"against {score.split!r}" if score.split else ""
+    return ", ".join(filter(None, (count, against)))
 
 
 def _packages(told: Mapping[str, Any]) -> list[str]:

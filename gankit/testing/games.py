@@ -127,6 +127,12 @@ def _bases(kind: str, annotations: tuple[str, ...]) -> Iterator[Table]:
         yield {"dataset": _items(shape, extra, what), **noise, **block}
 
 
+def runs_of() -> Iterator[Table]:
+    """Give games of doubles alone, whose runs an inversion is given; pictures first."""
+    for told, shape in product(({}, {"conditioner": "none"}), SHAPES):
+        yield {**_DOUBLES, "dataset": _items(shape, "", "vector"), **told}
+
+
 def _shapes(kind: str) -> Sequence[tuple[int, ...]]:
     return SHAPES if kind in ("generator", "discriminator", "augmentation") else _FEW
 

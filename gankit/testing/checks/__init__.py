@@ -12,6 +12,7 @@ from gankit.testing.checks import (
     discriminators,
     generators,
     inputs,
+    inversions,
     options,
     scores,
 )
@@ -85,6 +86,9 @@ _PLAYS = (
     "annotations_true",
 )
 _RECIPE = ("recipe",)
+_INVERSION = ("inversion",)
+_FOUND = ("noise_found",)
+_ALIKE = (*_FOUND, "found_again")
 _ANSWERS = tuple(kind for kind in IN_GAMES if kind != "hook")
 
 CHECKS: tuple[Check, ...] = (
@@ -123,12 +127,21 @@ CHECKS: tuple[Check, ...] = (
     Check(discriminators.judges_alone, _DOUBLE, ("discriminator",)),
     Check(scores.finite_when_sure, _FORMS, ("loss",)),
     Check(scores.direction, _FORMS, ("loss",)),
+    Check(scores.relative_declared, ("finite_when_sure", "direction"), ("loss",)),
     Check(scores.leaks_nothing, _FORMS, ("loss",)),
+    Check(inputs.schedule_followed, (*_FORMS, "seeded"), ("augmentation",)),
     Check(inputs.texts_understood, _FORMS, ("conditioner",)),
     Check(datasets.range_declared, _FORMS, ("dataset",)),
     Check(datasets.annotations_true, _FORMS, ("dataset",)),
     Check(datasets.sent_to_workers, ("annotations_true",), ("dataset",), helped=True),
     Check(datasets.read_by_workers, ("sent_to_workers",), ("dataset",)),
+    Check(inversions.noise_found, _CONVERTED, _INVERSION),
+    Check(inversions.found_again, _FOUND, _INVERSION),
+    Check(inversions.pictures_matter, _FOUND, _INVERSION),
+    Check(inversions.run_left_alone, _FOUND, _INVERSION),
+    Check(inversions.folder_optional, _FOUND, _INVERSION),
+    Check(inversions.found_without_gradients, _ALIKE, _INVERSION),
+    Check(inversions.kept_as_found, _ALIKE, _INVERSION),
     Check(anyone.seeded, _FORMS, _ANSWERS),
     Check(
         anyone.drawn_by_rng, (*_FORMS, "seeded"), ("noise", "augmentation", "dataset")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gankit.data.annotations import Texts
 from gankit.data.columns import as_read
+from gankit.game.scheduled import numbers_of
 from gankit.randomness import generator
 from gankit.testing.limits import offline
 from gankit.testing.probing import HERE
@@ -143,4 +144,20 @@ def samples_changed(subject: Subject) -> None:
             raise Failed(
                 "no gradient passes it, so that no generator could learn; change "
                 "samples by what can be differentiated, without .detach()"
+            )
+
+
+def schedule_followed(subject: Subject) -> None:
+    """What its call takes by keyword, for schedules, is in place of its option."""
+    parts = subject.parts()
+    samples = HERE.normal(max(_COUNTS), *parts.shapes.sample, use="samples").tanh()
+    plain = parts.part(samples, generator("cpu", 0, "augment"))
+    for option, value in numbers_of(parts.part).items():
+        given = {option: value}
+        made = parts.part(samples, generator("cpu", 0, "augment"), **given)
+        if not isinstance(made, Tensor) or not torch.equal(made, plain):
+            raise Failed(
+                f"called with {option}={value:g}, which is its option, it gives other "
+                f"samples than without; let {option}=None stand for the option, and "
+                "draw the same numbers"
             )

@@ -18,6 +18,7 @@ from gankit.testing.verdicts import Failed
 
 GENERATOR, DISCRIMINATOR = PLAYERS
 _LARGE = 1e4
+_SHIFT = 10.0  # of all logits at once
 _SURE = 1.0  # a logit of who is neither undecided nor certain
 
 
@@ -143,6 +144,30 @@ def direction(subject: Subject) -> None:
             "where the discriminator is right, the generator's loss draws fake logits "
             f"down: the gradient there is {_shown(pull)}; a loss is minimised, so look "
             "at its signs"
+        )
+
+
+def relative_declared(subject: Subject) -> None:
+    """It says so where only differences between logits matter to the discriminator."""
+    pulls = [
+        _at(subject, DISCRIMINATOR, level + _SURE / 2, level - _SURE / 2)[1].pulls()
+        for level in (0.0, _SHIFT, -_SHIFT)
+    ]
+    numbers = torch.tensor([[pull or 0.0 for pull in pair] for pair in pulls])
+    if not numbers.any():
+        return  # it looks at no logits
+    alike = torch.allclose(numbers, numbers[0].expand_as(numbers), atol=1e-4)
+    said = bool(getattr(subject.parts().part, "relative", False))
+    if alike and not said:
+        raise Failed(
+            "where all logits are moved by one number, its gradients stay: only their "
+            "differences matter, and their signs tell nothing of what is real; set "
+            "relative = True"
+        )
+    if said and not alike:
+        raise Failed(
+            "it says that it is relative, and where all logits are moved by one number "
+            "its gradients change; leave relative out"
         )
 
 

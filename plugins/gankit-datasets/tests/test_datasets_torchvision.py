@@ -400,6 +400,21 @@ def test_cifar10_is_channels_first(cifar_archive, tmp_path):
     assert len(cifar10(root=tmp_path, split="test", download=False)) == 2
 
 
+def test_cifar10_can_be_mirrored(cifar_archive, tmp_path):
+    """Each picture is itself or its mirror image, anew each time; stored are none."""
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(cifar_archive)
+    plain, mirrored = (cifar10(root=tmp_path, mirror=m) for m in (False, True))
+    assert not hasattr(plain, "transform")
+    assert torch.equal(mirrored.all_samples, plain.all_samples)
+    stored, rng = plain.all_samples[[0] * 64], torch.Generator().manual_seed(0)
+    seen = mirrored.transform(stored, rng)
+    turned = (seen == stored.flip(-1)).flatten(1).all(1)
+    kept = (seen == stored).flatten(1).all(1)
+    assert torch.equal(turned, ~kept)
+    assert 16 < int(turned.sum()) < 48  # 32 ± 4 standard deviations
+    assert hasattr(mirrored.splits["test"](), "transform")
+
+
 def test_cifar10_is_resized_to_any_other_size(cifar_archive, tmp_path):
     """A border around photographs would teach a generator to draw borders."""
     (tmp_path / "cifar-10-python.tar.gz").write_bytes(cifar_archive)

@@ -15,7 +15,13 @@ def test_the_parts_are_these():
     }
 
 
-@parametrize_parts(dist="gankit-dcgan", options={"dcgan": {"width": 4}})
+SMALL = {
+    "dcgan": {"width": 4},
+    "style-encoder": {"steps": 4, "batch_size": 4, "width": 4},
+}
+
+
+@parametrize_parts(dist="gankit-dcgan", options=SMALL)
 def test_conformance(check):
     """Each part keeps what its contract promises."""
     check()

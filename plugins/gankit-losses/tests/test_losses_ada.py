@@ -9,11 +9,13 @@ import pytest
 import torch
 
 import gankit
-from gankit.errors import UsageError
+from gankit.errors import MisfitError, UsageError
 from gankit_losses.ada import Ada
+from gankit_losses.cutting import hole
 from tiny import metrics
 
 GROUPS = ("blit", "geometry", "color")
+ALL = (*GROUPS, "cutout")
 
 
 def rng(seed=0):
@@ -53,6 +55,37 @@ def test_each_group_changes_as_many_pictures_as_p_says(group):
     assert same == pytest.approx(left[group], abs=4 * deviation)
 
 
+def test_a_hole_is_half_as_high_and_wide_and_may_lie_outside_in_part():
+    """By hand for 4 × 8: pixels whose middle is less than a quarter from the centre."""
+    middle, corner = torch.tensor([0.5, 0.5, 0.0]), torch.tensor([0.5, 0.01, 0.0])
+    made = torch.tensor([True, True, False])
+    holes = hole(middle, corner, made, 4, 8)[:, 0]
+    rows = torch.tensor([0, 1, 1, 0]).bool()[:, None]
+    across = torch.tensor([0, 0, 1, 1, 1, 1, 0, 0]).bool()
+    assert torch.equal(holes[0], rows & across)
+    assert torch.equal(holes[1], rows & (torch.arange(8) < 2))
+    assert not holes[2].any()
+
+
+def test_as_much_is_cut_out_as_centres_anywhere_leave_inside():
+    """Of a side 1/2 less what is outside: 2 ∫ (1/4 - c) dc to 1/4 = 1/16, so 7/16."""
+    images = torch.ones(4000, 1, 16, 16)
+    cut = ada(1.0, ("cutout",))(images, rng(1)) == 0
+    assert cut.double().mean().item() == pytest.approx((7 / 16) ** 2, abs=0.004)
+    sometimes = ada(0.3, ("cutout",))(images, rng(1)) == 0
+    share = sometimes.flatten(1).any(1).double().mean().item()
+    assert share == pytest.approx(0.3, abs=4 * math.sqrt(0.3 * 0.7 / 4000))
+
+
+def test_colours_may_change_less_often_than_all_else():
+    """With a share of p; the other changes are the same."""
+    images = torch.rand(64, 3, 16, 16, generator=rng())
+    rarer = ada(0.8, ("color",), color_share=0.25)(images, rng(1))
+    assert torch.equal(rarer, ada(0.2, ("color",))(images, rng(1)))
+    none = ada(0.8, color_share=0.0)(images, rng(1))
+    assert torch.equal(none, ada(0.8, ("blit", "geometry"))(images, rng(1)))
+
+
 def test_everything_is_drawn_from_the_given_rng():
     """The same seed gives the same images, another seed others; torch's own is idle."""
     images = torch.rand(8, 3, 16, 16, generator=rng())
@@ -63,7 +96,7 @@ def test_everything_is_drawn_from_the_given_rng():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("policy", [*((group,) for group in GROUPS), GROUPS])
+@pytest.mark.parametrize("policy", [*((group,) for group in ALL), ALL])
 def test_gradients_pass_as_through_an_affine_map(policy):
     """First and second derivatives against finite differences, in float64."""
     images = torch.rand(2, 3, 6, 5, dtype=torch.double, generator=rng())
@@ -97,6 +130,20 @@ def test_what_it_cannot_change_is_refused_with_the_remedy():
     ada(1.0, ("blit", "geometry"))(torch.zeros(2, 2, 8, 8), rng())
     with pytest.raises(ValueError, match=r"empty policy.*'geometry'"):
         Ada(policy=())
+
+
+def test_a_probability_that_is_given_is_p_and_nothing_steers_it():
+    """The option; and in its place what a schedule says in a step."""
+    images = torch.rand(8, 3, 16, 16, generator=rng())
+    steered = [ada(p)(images, rng(1)) for p in (0.25, 0.75)]
+    given = Ada(probability=0.25)
+    assert torch.equal(given(images, rng(1)), steered[0])
+    assert torch.equal(given(images, rng(1), probability=0.75), steered[1])
+    assert torch.equal(given(images, rng(1), probability=0.0), images)
+    run = Played(given)
+    run.after(*[1.0] * 8)
+    assert run.measured == {}
+    assert torch.equal(given(images, rng(1)), steered[0])
 
 
 class Played:
@@ -162,6 +209,27 @@ def test_a_loss_that_judges_by_no_logits_is_refused_with_the_remedy():
     run, report = Played(Ada()), SimpleNamespace(measurements={})
     with pytest.raises(UsageError, match=r"the loss object judges by none.*step\.rank"):
         run.augmentation.gankit_after_step(run, report)
+
+
+@pytest.mark.parametrize(
+    ("loss", "name"),
+    [("relativistic", "Relativistic"), ("wasserstein", "Wasserstein")],
+)
+def test_a_loss_whose_signs_tell_nothing_steers_nothing(loss, name):
+    """Refused in one sentence; p that is given is not steered, and has nothing to ask.
+
+    A game that looks at differences alone is as good with all logits above 0.
+    """
+    steered = {**RECIPE, "loss": {"use": loss}}
+    with pytest.raises(MisfitError) as error:
+        gankit.assemble(gankit.read_recipe(steered))
+    (said,) = error.value.problems
+    assert said == (
+        "augmentations.0: Ada follows the signs of logits, which tell nothing where "
+        f"the loss is {name}, to which only their differences matter; set "
+        "augmentations.0.probability, or choose another loss"
+    )
+    gankit.assemble(gankit.read_recipe(steered, ["augmentations.0.probability=0.5"]))
 
 
 RECIPE = {

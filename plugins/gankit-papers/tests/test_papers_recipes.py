@@ -146,15 +146,20 @@ def test_noise_is_the_papers() -> None:
         ("sngan", 4_276_739, 1_053_824),
         # a gain and a shift a class in two norms of three blocks; a vector a class
         ("cgan-projection", 4_276_739 + 9 * 12 * 256, 1_053_824 + 10 * 128),
-        # eight blocks of 768, 1,536 within
-        ("r3gan", 20_732_160, 20_683_776),
+        # eight blocks of 768, 1,536 within; a class is 64 numbers beside the noise, and
+        # 768 that are multiplied by as many in place of one logit
+        (
+            "r3gan",
+            20_732_160 + 10 * 64 + 64 * 768,
+            20_683_776 + 10 * 768 + 767 * 768,
+        ),
     ],
 )
 def test_residual_networks_have_the_papers_sizes(
     name: str, generator: int, discriminator: int
 ) -> None:
     """As the tests of these networks count them by hand."""
-    condition = 10 if name == "cgan-projection" else 0
+    condition = 0 if name == "sngan" else 10
     assert _count(_built(name, "generator", condition)) == generator
     assert _count(_built(name, "discriminator", condition)) == discriminator
 
@@ -186,6 +191,10 @@ def test_r3gan_anneals_as_the_authors_do() -> None:
         planned = recipe.schedules[f"penalties.{i}.weight"]
         weights = [planned(gamma, n) for n in passes]
         assert weights == pytest.approx([0.05, 0.0275, 0.005, 0.005])
+    probability = recipe.schedules["augmentations.0.probability"]
+    steered = recipe.augmentations[0].options["probability"]
+    strengths = [probability(steered, n) for n in passes]
+    assert strengths == pytest.approx([0, 0.275, 0.55, 0.55])
     half_life = recipe.schedules["train.ema"]
     images = [half_life(recipe.train.ema, n) for n in passes]
     assert images == pytest.approx([1, 2.5e6, 5e6, 5e6], rel=1e-6)

@@ -20,6 +20,7 @@ def cifar10(
     skip: Whole = 0,
     take: Count | None = None,
     download: bool = True,
+    mirror: bool = False,
 ) -> StoredImages:
     """Load CIFAR-10: 50,000 pictures to train on, 10,000 to test, 32 x 32, colour.
 
@@ -33,6 +34,7 @@ def cifar10(
         skip: images to leave out at the start
         take: images to take after those; all by default
         download: fetch what is not there
+        mirror: mirror half of the pictures, anew each time they are used
 
     Raises:
         DataError: nothing is there and nothing can be fetched, or it is damaged.
@@ -45,6 +47,7 @@ def cifar10(
         skip=skip,
         take=take,
         download=download,
+        mirror=mirror,
     )
 
 

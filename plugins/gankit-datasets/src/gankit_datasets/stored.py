@@ -14,6 +14,7 @@ from torch.nn import functional
 from gankit import Classes, Facts, Item
 from gankit.errors import DataError
 from gankit_datasets.torchvision_sets import Source, load
+from gankit_datasets.views import RandomView
 
 _CHUNK = 1024  # pictures converted to float at once, to bound memory
 
@@ -21,21 +22,29 @@ _CHUNK = 1024  # pictures converted to float at once, to bound memory
 class StoredImages:
     """Pictures and labels, each item a row of one tensor.
 
-    ``splits`` builds held-out ones, by name.
+    ``splits`` builds held-out ones, by name. With ``mirror`` it has a ``transform``.
 
     Args:
         samples: (N, C, H, W), uint8
         labels: N class indices
         classes: the names that the labels index
+        mirror: mirror half of the pictures, anew each time they are used
     """
 
     def __init__(
-        self, samples: Tensor, labels: Sequence[int], classes: Sequence[str]
+        self,
+        samples: Tensor,
+        labels: Sequence[int],
+        classes: Sequence[str],
+        *,
+        mirror: bool = False,
     ) -> None:
         self.all_samples = samples
         self._labels = list(labels)
         self.facts = Facts(samples.shape[1:], label=Classes(classes))
         self.splits: dict[str, Callable[[], StoredImages]] = {}
+        if mirror:
+            self.transform = RandomView(samples.shape[-1], mirror=True)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -57,6 +66,7 @@ def stored_images(
     skip: int,
     take: int | None,
     download: bool,
+    mirror: bool = False,
 ) -> StoredImages:
     """Load a data set of torchvision, cut the wanted items out and fit their size.
 
@@ -65,10 +75,11 @@ def stored_images(
     Raises:
         DataError: it cannot be loaded, or has fewer items than asked for.
     """
-    half = partial(_half, source, root=root, size=size, download=download)
+    how: dict[str, Any] = {"size": size, "mirror": mirror}
+    half = partial(_half, source, root=root, download=download, **how)
     loaded = load(source, root, train=split == "train", download=download)
     kept = _span(len(loaded.data), skip, take, f"{source.title}'s {split} split")
-    images = _cut(source, loaded, slice(*kept), size)
+    images = _cut(source, loaded, slice(*kept), **how)
     if split == "train":
         left = [*range(kept[0]), *range(kept[1], len(loaded.data))]
         if left:
@@ -83,16 +94,21 @@ def _half(
     rows: slice | list[int],
     *,
     root: Path | str,
-    size: int | None,
     download: bool,
+    **how: Any,
 ) -> StoredImages:
     """Load some items of one half of a data set."""
     loaded = load(source, root, train=split == "train", download=download)
-    return _cut(source, loaded, rows, size)
+    return _cut(source, loaded, rows, **how)
 
 
 def _cut(
-    source: Source, loaded: Any, rows: slice | list[int], size: int | None
+    source: Source,
+    loaded: Any,
+    rows: slice | list[int],
+    *,
+    size: int | None,
+    mirror: bool,
 ) -> StoredImages:
     """Cut items out of what was loaded, and fit their size."""
     samples = torch.as_tensor(loaded.data)[rows]
@@ -105,7 +121,8 @@ def _cut(
         wide = max(samples.shape[-2:])
         grow = _bordered if wide <= size <= source.border_up_to else _resized
         samples = grow(samples, size)
-    return StoredImages(samples, labels, source.classes or loaded.classes)
+    classes = source.classes or loaded.classes
+    return StoredImages(samples, labels, classes, mirror=mirror)
 
 
 def _span(length: int, skip: int, take: int | None, title: str) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import torch
 from attrs import frozen
 from torch import Tensor
 
-from gankit import Positive
+from gankit import NonNegative
 
 
 @frozen
@@ -18,18 +18,27 @@ class InstanceNoise:
     adversarial networks", section 3: two distributions that lie apart, as those of
     drawings and of what a generator makes of them, overlap with noise. Then slight
     deviations of single numbers do not decide, and others have to. Distributions that
-    are equal with noise are equal without. Deviation: the noise does not decay.
+    are equal with noise are equal without. Both papers let the noise fade as training
+    goes on: a schedule of ``std`` does.
 
     Args:
         std: standard deviation, in the units in which samples are judged; of images in
-            [-1, 1], 0.15 is 19 of 255.
+            [-1, 1], 0.15 is 19 of 255. It may follow a schedule.
     """
 
-    std: Positive = 0.1
+    std: NonNegative = 0.1
 
-    def __call__(self, samples: Tensor, rng: torch.Generator) -> Tensor:
-        """Return samples (B, *sample) with noise, of the same type."""
+    def __call__(
+        self, samples: Tensor, rng: torch.Generator, *, std: float | None = None
+    ) -> Tensor:
+        """Return samples (B, *sample) with noise, of the same type.
+
+        Args:
+            samples: (B, *sample).
+            rng: on their device.
+            std: that of a schedule, in place of the option.
+        """
         noise = torch.randn(
             samples.shape, generator=rng, dtype=samples.dtype, device=samples.device
         )
-        return samples + self.std * noise
+        return samples + (self.std if std is None else std) * noise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen
 from torch.nn.functional import softplus
@@ -20,7 +20,10 @@ class Relativistic:
     RpGAN with the logistic loss: Jolicoeur-Martineau 2019 (there RSGAN); with the
     penalties `r1` and `r2` it is the loss of R3GAN (Huang et al. 2024). The i-th real
     sample of a batch is paired with the i-th generated one, which has its condition.
+    Only differences between logits matter (``relative``), and their signs say nothing.
     """
+
+    relative: ClassVar[bool] = True
 
     def discriminator(self, step: Step) -> Tensor:
         """Return E[softplus(D(G(z)) − D(x))]."""

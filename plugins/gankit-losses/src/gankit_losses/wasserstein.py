@@ -19,9 +19,11 @@ class Wasserstein:
     Arjovsky et al. 2017, equation 2. It means something only for a discriminator whose
     slope is bounded, which it declares as ``needs_lipschitz``: add the penalty
     `gradient-penalty` (Gulrajani et al. 2017) and a discriminator without batch norm.
+    Only differences between logits matter (``relative``), and their signs say nothing.
     """
 
     needs_lipschitz: ClassVar[bool] = True
+    relative: ClassVar[bool] = True
 
     def discriminator(self, step: Step) -> Tensor:
         """Return E[D(G(z))] − E[D(x)], minus the estimated distance."""

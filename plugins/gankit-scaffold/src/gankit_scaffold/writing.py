@@ -22,6 +22,7 @@ KINDS = {
     "discriminator": "Leaky ReLU layers",
     "generator": "ReLU layers",
     "hook": "Stops a run after some minutes",
+    "inversion": "The nearest of many samples that are tried",
     "loss": "Hinge loss with a margin (Lim & Ye 2017)",
     "noise": "Uniform on a sphere",
     "penalty": "Keeps logits near 0 (Karras et al. 2018)",
