@@ -25,7 +25,7 @@ from gankit_board.pictures import whole
 RECIPE, METRICS, SCORES = "recipe.toml", "metrics.jsonl", "scores.json"
 _SCORE = ("title", "better", "value", "spread", "error", "step", "samples", "split")
 # what of a run has to lie in the folder that is shown
-_OWN = (RECIPE, METRICS, SCORES, marks.NAME, "samples", "checkpoints")
+_OWN = (RECIPE, METRICS, SCORES, marks.NAME, "samples", "checkpoints", "inversions")
 _MOST = 1 << 53  # of a number that a page can hold
 _DEPTH = 3  # folders below the one that is shown, in which runs are looked for
 _SILENT = 60.0  # seconds without a line before a run can be called stalled
