@@ -23,7 +23,7 @@ from gankit_board.drawer import Drawer
 from tiny import CAPTIONED, LABELLED
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-LOOK = 20_000  # ms that a machine with much else to do may take
+LOOK = 180_000  # ms that a machine with much else to do may take
 SIZE = {"width": 1280, "height": 900}
 
 

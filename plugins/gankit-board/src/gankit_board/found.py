@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from attrs import define, field
+from attrs import asdict, define, field
 
 from gankit_board import marks
 from gankit_board.lines import Summary
@@ -180,6 +180,7 @@ class Found:
         left = (self.total - self.step) / rate if rate and self.total else None
         grids = self.grids()
         last = max(grids, default=None)
+        warnings = self.summary.warnings
         return {
             "name": self.name,
             "recipe": self.recipe,
@@ -191,10 +192,8 @@ class Found:
             "left": left if state == "running" and left and left > 0 else None,
             "changed": self.changed,
             "picture": last,
-            "warnings": [
-                {"step": w.step, "kind": w.kind, "text": w.text}
-                for w in self.summary.warnings[-20:]
-            ],
+            "warned": self.summary.warned,
+            "warning": asdict(warnings[-1]) if warnings else None,
         }
 
 
