@@ -212,7 +212,7 @@ def test_a_zoom_shows_the_steps_that_are_asked_for(
     _until(page, "document.querySelector('.plot')?.ariaLabel.endsWith('9,000')")
     page.get_by_text("Each point stands for up to").wait_for()
     page.get_by_text("Step 4,500: collapse.").wait_for()
-    page.get_by_text("96 more came before these").wait_for()
+    page.get_by_text("98 more came before these").wait_for()
     page.get_by_role("button", name="Show the last 100").click()
     page.get_by_text("1 more came before these").wait_for()
     page.get_by_text("Step 4,401: collapse.").wait_for()

@@ -201,6 +201,15 @@ def test_a_word_is_quoted_as_a_shell_reads_it(steered: Any, page: Any) -> None:
     assert told.stdout.decode().split("\0")[:-1] == words
 
 
+def test_a_telephone_has_room_for_the_form(steered: Any, page: Any) -> None:
+    """However long the line of a recipe or of a part is that can be chosen."""
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{steered.address}/new")
+    page.get_by_label("Recipe", exact=True).select_option(RECIPE)
+    page.locator(".command").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_a_page_starts_stops_and_goes_on(serve: Any, page: Any, tmp_path: Path) -> None:
     """From a form; what cannot be is said in it, and the rest of it stays."""
     root = tmp_path / "runs"

@@ -6,7 +6,7 @@ import { Steer } from "./control.js";
 import { Film } from "./film.js";
 import { Play } from "./play.js";
 
-const WARNINGS = 5; // that are shown at first, the newest
+const WARNINGS = 3; // that are shown at first, the newest
 
 export function Run({ name }) {
   const { told, error } = usePolled((_, signal) => get("/api/run", { run: name }, signal), [name]);

@@ -44,7 +44,8 @@ export function StyleOf({ style, setStyle, by, setBy, inversions }) {
       ${style?.drawn && html`<a class="button" href=${url} download=${style.file.name}>Save it, for the command</a>`}
       ${inversions.length > 1 && html`<label>by <select value=${by} aria-label="Inversion" onChange=${(event) => setBy(event.target.value)}>${inversions.map((one) => html`<option value=${one}>${one}</option>`)}</select></label>`}
     </div>
-    <p class="soft">${style ? style.file.name : "Or draw some, choose one of them, and take its style."} Noise is found for the picture, and held while captions change.
+    ${style && html`<p class="name">${style.file.name}</p>`}
+    <p class="soft">${!style && "Or draw some, choose one of them, and take its style. "}Noise is found for the picture, and held while captions change.
       The first time for a checkpoint this is learnt, which takes minutes; it is kept in the run's folder <code>inversions</code>, as <code>gankit sample --style</code> keeps it.</p></div>
     ${problem && html`<p class="error" role="alert">${problem}</p>`}
   </div>`;
