@@ -17,6 +17,7 @@ in each two that follow each other, as a ratio: what else the machine does is in
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import shutil
@@ -90,14 +91,15 @@ def write(root: Path, runs: int, lines: int) -> None:
     """Write run folders: the last of them with many lines."""
     table = gankit.read_recipe("quickstart").as_table()
     recipe = tomli_w.dumps(table)
+    picture = io.BytesIO()
+    Image.effect_noise((700, 700), 64).convert("RGB").save(picture, "png")
     some = "".join(map(line, range(50, 3001, 50)))
     for i in range(runs):
         folder = root / f"run-{i:03d}"
         (folder / "samples").mkdir(parents=True)
         (folder / "recipe.toml").write_text(recipe)
         (folder / "metrics.jsonl").write_text(some)
-        picture = Image.effect_noise((700, 700), 64).convert("RGB")
-        picture.save(folder / "samples" / "00003000.png")
+        (folder / "samples" / "00003000.png").write_bytes(picture.getvalue())
     with (root / f"run-{runs - 1:03d}" / "metrics.jsonl").open("w") as file:
         file.writelines(map(line, range(1, lines + 1)))
 
@@ -169,8 +171,8 @@ def pages(runs: int, lines: int) -> None:
             print(f"all of them after {time.perf_counter() - began:.2f} s of the start")
             print(f"runs are seen again after {seen(page, address, '.row'):.2f} s")
             print(f"memory: {memory(board):.0f} MB")
-            last = f"{address}run?run=run-{runs - 1:03d}"
-            print(f"the long run is seen after {seen(page, last, '.facts'):.2f} s")
+            long = f"{address}run?run=run-{runs - 1:03d}"
+            print(f"the long run is seen after {seen(page, long, '.facts'):.2f} s")
             began = time.perf_counter()
             page.wait_for_selector(".plot canvas")
             print(f"its first curves {time.perf_counter() - began:.2f} s later")
@@ -178,10 +180,11 @@ def pages(runs: int, lines: int) -> None:
             print(f"and all of them {time.perf_counter() - began:.2f} s later")
             print(f"memory: {memory(board):.0f} MB")
             began = time.perf_counter()
-            page.get_by_label("First step").fill("500000")
-            page.get_by_label("Last step").fill("500300")
+            first, last = lines // 2, lines // 2 + 300
+            page.get_by_label("First step").fill(str(first))
+            page.get_by_label("Last step").fill(str(last))
             page.get_by_role("button", name="Zoom").click()
-            page.wait_for_selector('.plot[aria-label$="from 500,000 to 500,300"]')
+            page.wait_for_selector(f'.plot[aria-label$="from {first:,} to {last:,}"]')
             print(f"a closer look takes {time.perf_counter() - began:.2f} s")
             found = updates(page, address, root / "run-000" / "metrics.jsonl")
             middle = statistics.median(found)

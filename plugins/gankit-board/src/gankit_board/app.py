@@ -96,6 +96,7 @@ class Board:
         return answered(request, await asyncio.to_thread(self._one, run))
 
     def _one(self, run: Found) -> dict[str, Any]:
+        run.renew()  # where there are thousands, its turn may be far
         mark = run.mark
         warnings = [asdict(warning) for warning in run.summary.warnings]
         origin = run.table.get("provenance", {})

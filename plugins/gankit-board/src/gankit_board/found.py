@@ -224,11 +224,8 @@ class Library:
     def renew(self) -> None:
         """Look at each run; where there are many, at those that are old in turns."""
         for place, run in enumerate(self._newest()):
-            if (
-                not self.looked
-                or place < _NEWEST
-                or (place + self._looks) % _TURNS == 0
-            ):
+            turn = (place + self._looks) % _TURNS == 0
+            if not self.looked or place < _NEWEST or turn:
                 run.renew()
         self._looks += 1
         self.looked = True
@@ -252,6 +249,10 @@ class Library:
         """Tell whether a file lies in the folder that is shown, links followed."""
         return path.resolve().is_relative_to(self.root)
 
+    def _own(self, path: Path) -> bool:
+        """Tell the same of what is in a run, quickly where it is no link."""
+        return not path.is_symlink() or self.inside(path)
+
     def _newest(self) -> list[Found]:
         def changed(run: Found) -> float:
             try:
@@ -271,7 +272,7 @@ class Library:
                     continue
                 entry.name.encode()
                 is_run = (path / RECIPE).is_file()
-                shown = is_run and all(self.inside(path / name) for name in _OWN)
+                shown = is_run and all(self._own(path / name) for name in _OWN)
             except (OSError, RuntimeError, UnicodeEncodeError):
                 continue  # it may not be read, or is a circle of links, or has no name
             if shown:
