@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from gankit.runs.report import Report, RunWarning
     from gankit.runs.run import Run
     from gankit.runs.sampling import Sampler
+    from gankit.runs.styling import invert
 
 __version__ = "0.1.0"
 
@@ -90,6 +91,7 @@ __all__ = [
     "assemble",
     "assemble_dataset",
     "hookimpl",
+    "invert",
     "joined",
     "load",
     "load_judge",
@@ -136,6 +138,7 @@ _LAZY = {
     "Update": "gankit.game.update",
     "assemble": "gankit.recipe.building",
     "assemble_dataset": "gankit.recipe.building",
+    "invert": "gankit.runs.styling",
     "joined": "gankit.compute.joining",
     "load": "gankit.loading",
     "load_judge": "gankit.loading",

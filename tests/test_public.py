@@ -62,6 +62,7 @@ def test_these_are_the_public_names() -> None:
         "assemble",
         "assemble_dataset",
         "hookimpl",
+        "invert",
         "joined",
         "load",
         "load_judge",

@@ -156,15 +156,18 @@ def _styled(
     from gankit.cli.progress import watcher
     from gankit.runs import styling
 
-    inversion = styling.find_inversion(context.discover(), style_by)
-    pictures = styling.read_pictures(
-        style, sampler.facts, lambda text: click.echo(f"note: {text}", err=True)
-    )
     # what is wrong with the conditions is said before minutes are spent
     sampler.sample(max(map(len, asked.values()), default=1), **asked)
     with watcher() as shown:
-        noise = styling.noise_for(
-            sampler, inversion, pictures, Path(run) / "inversions", shown.progress
+        noise = styling.invert(
+            sampler,
+            style,
+            folder=run,
+            by=style_by,
+            plugins=context.files,
+            disable=context.disable,
+            note=lambda text: click.echo(f"note: {text}", err=True),
+            progress=shown.progress,
         )
     return sampler.restyle(noise, seed=seed, **asked)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gankit.data.facts import Facts
 from gankit.errors import PluginError, UsageError, listed
+from gankit.plugins.discovery import discover
 from gankit.plugins.registry import Registry, names
 
 if TYPE_CHECKING:
@@ -21,7 +22,42 @@ if TYPE_CHECKING:
     from gankit.runs.sampling import Sampler
 
 _KIND = "inversion"
+_KEPT = "inversions"  # folder of a run, for what is learnt
 _FORMS = {1: "L", 3: "RGB", 4: "RGBA"}  # of Pillow, by the channels of a sample
+
+
+def invert(
+    sampler: Sampler,
+    pictures: Sequence[str | Path],
+    *,
+    folder: str | Path,
+    by: str = "",
+    plugins: Iterable[str | Path] = (),
+    disable: Iterable[str] = (),
+    note: Callable[[str], object] = lambda text: None,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+) -> Tensor:
+    """Find the noise (N, n) from which a generator would draw pictures of files.
+
+    ``sampler.restyle`` draws it with any conditions, as ``gankit sample --style`` does.
+
+    Args:
+        sampler: that :func:`gankit.load` gives.
+        pictures: files, whose middle is cut out and resized to the size of samples.
+        folder: of the run; what is learnt is kept in ``inversions`` there.
+        by: name of the inversion; "": the only one that there is.
+        plugins: local plugin files.
+        disable: plugins to leave out.
+        note: told of each picture that was resized.
+        progress: told of steps done, of how many, and what is done.
+
+    Raises:
+        UsageError: there is no such inversion, it refuses this run, or a file is no
+            picture.
+    """
+    inversion = find_inversion(discover(plugins, disable), by)
+    read = read_pictures([str(path) for path in pictures], sampler.facts, note)
+    return noise_for(sampler, inversion, read, Path(folder) / _KEPT, progress)
 
 
 def find_inversion(registry: Registry, name: str = "") -> Inversion:

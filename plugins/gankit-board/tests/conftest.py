@@ -6,7 +6,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -102,13 +102,18 @@ def _serving() -> Iterator[Serve]:
     ending: list[Callable[[], None]] = []
 
     def served(
-        root: Path, token: str = "", anyhow: bool = False, control: bool = False
+        root: Path,
+        token: str = "",
+        anyhow: bool = False,
+        control: bool = False,
+        plugins: Sequence[str] = (),
+        disable: Sequence[str] = (),
     ) -> Served:
         opened = serving.bind("127.0.0.1", 0)
         port = opened.getsockname()[1]
         hosts = [] if anyhow else serving.names("127.0.0.1", port)
-        drawer = Drawer()
-        steer = Control(root, str(root)) if control else None
+        drawer = Drawer(plugins, disable)
+        steer = Control(root, str(root), plugins, disable) if control else None
         app = build(root, str(root), drawer, hosts=hosts, token=token, control=steer)
         server = serving.Server(serving.config(app), drawer.close)
         thread = threading.Thread(target=server.run, args=([opened],), daemon=True)

@@ -202,13 +202,20 @@ def test_a_zoom_shows_the_steps_that_are_asked_for(
     root = tmp_path / "runs"
     shutil.copytree(trained / "scenes", root / "long")
     lines = [{"seconds": i, "step": i, "loss/a": i % 7} for i in range(1, 9001)]
-    lines.append({"step": 4500, "warning": "collapse", "text": "samples are alike"})
+    lines += [
+        {"step": step, "warning": "collapse", "text": "samples are alike"}
+        for step in range(4400, 4501)
+    ]
     text = "".join(f"{json.dumps(line)}\n" for line in lines)
     (root / "long" / "metrics.jsonl").write_text(text)
     _open(page, serve(root), "/run?run=long")
     _until(page, "document.querySelector('.plot')?.ariaLabel.endsWith('9,000')")
     page.get_by_text("Each point stands for up to").wait_for()
     page.get_by_text("Step 4,500: collapse.").wait_for()
+    page.get_by_text("98 more came before these").wait_for()
+    page.get_by_role("button", name="Show the last 100").click()
+    page.get_by_text("1 more came before these").wait_for()
+    page.get_by_text("Step 4,401: collapse.").wait_for()
     page.get_by_label("First step").fill("100")
     page.get_by_label("Last step").fill("199")
     page.get_by_role("button", name="Zoom").click()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -168,6 +169,47 @@ def test_a_run_of_another_machine_is_not_stopped(
         assert said in answer.json()["error"]
 
 
+ODD = """a  'b' "c" $HOME `id` \\ !1 ;é"""
+
+
+def test_a_word_is_quoted_as_a_shell_reads_it(steered: Any, page: Any) -> None:
+    """As Python's shlex does it, for all that can be typed."""
+    words = [
+        "",
+        "a",
+        "a b",
+        "it's",
+        "$HOME",
+        "`id`",
+        "a\nb",
+        "\\",
+        "~",
+        "é",
+        "a=1,2",
+        ODD,
+    ]
+    page.goto(steered.address)
+    quoted = page.evaluate(
+        "async words => words.map((await import('/page/base.js')).quoted)", words
+    )
+    assert quoted == [shlex.quote(word) for word in words]
+    told = subprocess.run(
+        ["sh", "-c", "printf '%s\\0' " + " ".join(quoted)],
+        capture_output=True,
+        check=True,
+    )
+    assert told.stdout.decode().split("\0")[:-1] == words
+
+
+def test_a_telephone_has_room_for_the_form(steered: Any, page: Any) -> None:
+    """However long the line of a recipe or of a part is that can be chosen."""
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{steered.address}/new")
+    page.get_by_label("Recipe", exact=True).select_option(RECIPE)
+    page.locator(".command").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_a_page_starts_stops_and_goes_on(serve: Any, page: Any, tmp_path: Path) -> None:
     """From a form; what cannot be is said in it, and the rest of it stays."""
     root = tmp_path / "runs"
@@ -185,6 +227,13 @@ def test_a_page_starts_stops_and_goes_on(serve: Any, page: Any, tmp_path: Path) 
     page.get_by_label("train.log_every").fill("5")
     page.get_by_label("Anything else").fill("train.batch_size=16\ndataset.samples=200")
     assert "train.steps=1000000" in page.locator(".command").inner_text()
+    description = page.get_by_label("Anything else")
+    before = description.input_value()
+    description.fill(f"{before}\ndescription={ODD}")
+    words = shlex.split(page.locator(".command").inner_text())
+    assert words[:3] == ["gankit", "train", RECIPE]
+    assert words[-1] == f"description={ODD}"
+    description.fill(before)
     page.get_by_role("button", name="Start").click()
     page.locator(".row .name", has_text="gaussians-1").click()
     page.get_by_role("button", name="Stop, and save").click()

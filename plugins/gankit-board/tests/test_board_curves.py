@@ -155,9 +155,30 @@ def test_warnings_are_found_in_a_long_file(tmp_path: Path) -> None:
     summary.renew()
     summary.renew()
     assert [w.kind for w in summary.warnings] == ["collapse", "broken items"]
-    assert curves.warnings == summary.warnings
+    assert curves.broken == 0
     assert summary.step == 40_003
     assert summary.rate == pytest.approx(1.0)
+
+
+def test_warnings_are_counted_and_the_newest_kept(tmp_path: Path) -> None:
+    """Of a run that gives one each step; and none of them is longer than a page."""
+    path = tmp_path / "metrics.jsonl"
+    _write(
+        path,
+        [
+            {"step": i, "warning": "collapse" * 99, "text": "x" * 9999}
+            for i in range(1, 5001)
+        ],
+    )
+    summary = Summary.of(path)
+    while summary.renew() or summary.follower.behind:
+        pass
+    assert summary.warned == 5000
+    assert [w.step for w in summary.warnings] == [*range(4901, 5001)]
+    assert max(len(w.kind + w.text) for w in summary.warnings) == 2100
+    _write(path, [{"step": 1, "warning": "collapse", "text": ""}])
+    summary.renew()
+    assert (summary.warned, len(summary.warnings)) == (1, 1)
 
 
 def test_a_very_long_file_is_searched_a_part_at_a_time(
@@ -170,7 +191,7 @@ def test_a_very_long_file_is_searched_a_part_at_a_time(
     _write(path, [*_lines(size), warning, *_lines(size, size + 1)])
     summary = Summary.of(path)
     summary.renew()
-    assert (summary.step, summary.warnings) == (2 * size, [])
+    assert (summary.step, summary.warned) == (2 * size, 0)
     while summary.follower.behind:
         summary.renew()
     assert [w.step for w in summary.warnings] == [size]

@@ -206,11 +206,12 @@ def test_a_process_that_has_ended_is_started_again(board: Any) -> None:
 def test_a_command_quotes_what_a_shell_would_read() -> None:
     """Nothing that is typed into the page is more than an argument."""
     wish = Wish(run="r", conditions=["a; rm -rf $HOME", "it's"], seed=3)
-    line = wish.command("runs/my run", 5, "--text")
+    line = wish.command("runs/my run", 5, "--text", ["--plugin", "my parts.py"])
     words = shlex.split(line)
     assert words[2] == "runs/my run"
     assert words[words.index("--text") + 1] == "a; rm -rf $HOME"
+    assert words[-2:] == ["--plugin", "my parts.py"]
     other = Wish(run="r", conditions=["yaw=0.5, pitch=0"]).command(
-        "r", 5, "--set pose="
+        "r", 5, "--set pose=", []
     )
     assert shlex.split(other)[-3] == "pose=yaw=0.5, pitch=0"

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -76,7 +76,7 @@ def test_a_token_is_asked_for(serve: Any, trained: Path) -> None:
     assert linked.headers["location"] == "/run?run=scenes"
     cookie = linked.headers["set-cookie"]
     assert "HttpOnly" in cookie
-    assert "SameSite=strict" in cookie
+    assert "SameSite=lax" in cookie
     kept = cookie.partition(";")[0]
     assert board.ask("/api/runs", cookie=kept).status == 200
     assert board.ask("/api/runs", cookie=kept + "x").status == 401
@@ -261,6 +261,47 @@ def test_who_may_reach_it_is_asked_for_a_token() -> None:
     assert serving.names("0.0.0.0", 1) == []
     assert "localhost:8642" in serving.names("127.0.0.1", 8642)
     assert serving.link("::1", 80, "") == "http://[::1]:80/"
+
+
+def test_a_token_is_in_no_command_line(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The browser is given a file that nobody else can read, and that goes again."""
+    given: list[str] = []
+    files: list[Path] = []
+
+    def opened(url: str) -> None:
+        given.append(url)
+        if url.startswith("file:"):
+            files.append(file := Path(urlsplit(url).path))
+            assert capsys.readouterr().out.partition(": ")[2].split()[0] in (
+                file.read_text()
+            )
+            assert file.stat().st_mode & 0o777 == 0o600
+            assert file.parent.stat().st_mode & 0o777 == 0o700
+
+    monkeypatch.setattr("webbrowser.open", opened)
+    monkeypatch.setattr(serving, "serve", lambda app, opened, end: opened.close())
+    words = ["board", str(trained), "--port", "0", "--open"]
+    for more in ("--control", "--token"):
+        assert command([*words, more]) == 0
+    assert all("token" not in url for url in given)
+    assert len(files) == 2
+    assert not any(file.parent.exists() for file in files)
+    assert command(words) == 0
+    assert given[-1].startswith("http://127.0.0.1:")
+    assert "any user of this machine can open it" in capsys.readouterr().out
+
+
+def test_a_file_leads_a_browser_to_the_board(
+    serve: Any, page: Any, trained: Path
+) -> None:
+    """With its cookie, although it comes from another page."""
+    board = serve(trained, token="s3cret-token")
+    with serving.private(f"{board.address}/?token=s3cret-token") as url:
+        page.goto(url)
+        page.locator(".row .name", has_text="scenes").wait_for()
+    assert page.url == f"{board.address}/"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -24,7 +24,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from gankit_board import control_routes, drawn_routes
+from gankit_board import control_routes, drawn_routes, styled
 from gankit_board.control import Control
 from gankit_board.curves import rounded
 from gankit_board.drawer import Drawer
@@ -34,6 +34,7 @@ from gankit_board.groups import grouped
 from gankit_board.guard import Guard
 from gankit_board.pictures import small
 from gankit_board.recipes import differing, missing, options
+from gankit_board.words import no_option, of_plugins
 
 _POINTS = 700  # of a curve, unless the page asks for less
 _TOGETHER = 8  # runs that are compared, at most
@@ -71,8 +72,12 @@ class Board:
 
     def folder(self, run: Found) -> str:
         """Write the folder of a run as its user would; never like an option."""
-        folder = str(Path(self.shown) / run.name)
-        return f"./{folder}" if folder.startswith("-") else folder
+        return no_option(str(Path(self.shown) / run.name))
+
+    @property
+    def plugin_words(self) -> list[str]:
+        """The plugins that it was started with, as a command takes them."""
+        return of_plugins(self.drawer.plugins, self.drawer.disable)
 
     async def runs(self, request: Request) -> Response:
         """All runs, the newest first."""
@@ -91,6 +96,7 @@ class Board:
         return answered(request, await asyncio.to_thread(self._one, run))
 
     def _one(self, run: Found) -> dict[str, Any]:
+        run.renew()  # where there are thousands, its turn may be far
         mark = run.mark
         warnings = [asdict(warning) for warning in run.summary.warnings]
         origin = run.table.get("provenance", {})
@@ -105,7 +111,9 @@ class Board:
             "missing": missing(run.table),
             "scores": run.scores(),
             "device": mark.device if mark else "",
-            "resume": shlex.join(["gankit", "resume", self.folder(run)]),
+            "resume": shlex.join(
+                ["gankit", "resume", self.folder(run), *self.plugin_words]
+            ),
             "control": self.control is not None,
         }
 
@@ -266,6 +274,7 @@ def build(
             Route("/api/compare", board.compared),
             Route("/api/picture", board.picture),
             *drawn_routes.routes(board),
+            *styled.routes(board),
             *changing,
             Mount("/page", _Files(packages=[("gankit_board", "page")])),
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
-from contextlib import suppress
+from contextlib import ExitStack, nullcontext, suppress
 from pathlib import Path
 
 import click
@@ -33,17 +33,29 @@ from gankit.errors import UsageError
     is_flag=True,
     help="Let the page stop runs, go on with them, and start recipes.",
 )
+@click.option(
+    "--token",
+    "asks",
+    is_flag=True,
+    help="Ask for a token on this machine too, where others may have accounts.",
+)
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
 @plugin_options
 @click.pass_obj
 def board(
-    context: Context, folder: str, host: str, port: int, controls: bool, opens: bool
+    context: Context,
+    folder: str,
+    host: str,
+    port: int,
+    controls: bool,
+    asks: bool,
+    opens: bool,
 ) -> None:
     """Show the runs in RUNS_FOLDER on a page, live, and draw from them.
 
-    Nothing leaves this machine, and nothing is written, but with --control. Others who
-    can reach it are asked for a token, and with --control everybody is. Ctrl-C ends it;
-    what was started from the page goes on.
+    Nothing leaves this machine, and no run is changed, but with --control. Others who
+    can reach it are asked for a token, and with --control or --token everybody is.
+    Ctrl-C ends it; what was started from the page goes on.
 
     \b
     gankit board
@@ -62,7 +74,7 @@ def board(
     taken = opened.getsockname()[1]
     if port not in (0, taken):
         click.echo(f"port {port} is in use; {taken} is taken instead")
-    open_to_all = serving.is_loopback(host) and not controls
+    open_to_all = serving.is_loopback(host) and not (controls or asks)
     token = "" if open_to_all else secrets.token_urlsafe(24)
     address = serving.link(host, taken, token)
     drawer = Drawer(context.files, context.disable)
@@ -75,10 +87,12 @@ def board(
         token=token,
         control=control if controls else None,
     )
-    with suppress(KeyboardInterrupt):
-        click.echo(f"runs in {folder!r}: {address} (Ctrl-C ends it)")
+    who = "any user of this machine can open it; --token asks for one; " * open_to_all
+    with suppress(KeyboardInterrupt), ExitStack() as until_it_ends:
+        click.echo(f"runs in {folder!r}: {address} ({who}Ctrl-C ends it)")
         if opens:
-            webbrowser.open(address)
+            way = serving.private(address) if token else nullcontext(address)
+            webbrowser.open(until_it_ends.enter_context(way))
         serving.serve(app, opened, drawer.close)
 
 

@@ -23,6 +23,7 @@ from attrs import define, field
 
 from gankit_board import marks
 from gankit_board.found import Found
+from gankit_board.words import no_option, of_plugins
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _LETTERS = 2000  # of a value
@@ -168,13 +169,10 @@ class Control:
         return begun
 
     def _path(self, name: str) -> str:
-        path = str(Path(self.shown) / name)
-        return f"./{path}" if path.startswith("-") else path  # which is no option
+        return no_option(str(Path(self.shown) / name))
 
     def _how(self) -> list[str]:
-        files = [word for file in self.plugins for word in ("--plugin", file)]
-        left = [word for one in self.disable for word in ("--disable-plugin", one)]
-        return files + left
+        return of_plugins(self.plugins, self.disable)
 
     async def _said(self, *words: str) -> bytes:
         process = await asyncio.create_subprocess_exec(

@@ -57,7 +57,8 @@ def routes(board: Board, control: Control) -> list[Route]:
         if name not in {one["long_name"] for one in await control.recipes()}:
             raise HTTPException(404, f"there is no recipe {name!r}")
         told = await once(board, {"do": "recipe", "name": name})
-        return as_json({"table": told["table"], "schema": await control.schema()})
+        said = {"table": told["table"], "schema": await control.schema()}
+        return as_json(said | {"how": board.plugin_words})
 
     return [
         Route("/api/stop", _refusing(stop), methods=["POST"]),

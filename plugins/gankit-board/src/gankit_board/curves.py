@@ -18,7 +18,7 @@ import numpy
 from attrs import define, field, frozen
 from numpy.typing import NDArray
 
-from gankit_board.lines import Follower, Warned, lines_between, parsed, warning_in
+from gankit_board.lines import Follower, lines_between, parsed
 
 BUCKETS = 2048  # of a series; half as many at least, once there were more lines
 _READ_AGAIN = 24 << 20  # bytes of a file that a closer look may read
@@ -180,7 +180,6 @@ class Curves:
 
     path: Path
     version: int = 0  # grows with what is known
-    warnings: list[Warned] = field(factory=list)
     broken: int = 0  # lines that cannot be read
     _buckets: Buckets = field(factory=Buckets)
     _follower: Follower = field(init=False)
@@ -194,7 +193,6 @@ class Curves:
         with self._lock:
             if self._follower.renew():
                 self._buckets, self.broken = Buckets(), 0
-                self.warnings.clear()
                 self.version += 1
             start = self._follower.offset
             data = self._follower.chunk()
@@ -250,9 +248,7 @@ class Curves:
             line = parsed(text)
             if line is None:
                 self.broken += bool(text.strip())
-            elif warned := warning_in(line):
-                self.warnings.append(warned)
-            else:
+            elif "warning" not in line:
                 lines.append(line)
                 places.append(place)
         self._buckets.add(lines, places)

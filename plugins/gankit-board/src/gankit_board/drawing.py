@@ -12,6 +12,7 @@ import io
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # of a core that a training run wants too, Linux leaves it a tenth; the lowest, 19,
 # would leave it a seventieth, and torch alone takes two seconds to import
 _PRIORITY = 10
+_EVERY = 0.2  # seconds between two words of progress
 _KEPT = 24  # conditions that are suggested, at most
 _OPTIONS = {"label": "--label", "captions": "--text"}  # of the command line
 
@@ -55,6 +57,7 @@ class Drawing:
         {
             "open": self._open,
             "draw": self._draw,
+            "style": self._style,
             "near": self._near,
             "recipe": self._recipe,
         }[asked["do"]](asked, tell)
@@ -75,14 +78,20 @@ class Drawing:
 
     def _open(self, asked: dict[str, Any], tell: Tell) -> None:
         sampler = self._sampler(asked)
-        tell({"done": True, **_described(sampler)})
+        said = _described(sampler)
+        tell({"done": True, "inversions": self._inversions(), **said})
+
+    def _inversions(self) -> list[str]:
+        """Name the parts that find noise for pictures."""
+        from gankit import Context
+
+        context = Context()
+        context.files, context.disable = self._how["plugins"], self._how["disable"]
+        return [entry.name for entry in context.discover().entries("inversion")]
 
     def _draw(self, asked: dict[str, Any], tell: Tell) -> None:
         sampler = self._sampler(asked)
-        reads = sampler.conditioner.reads if sampler.conditioner else ""
-        how: dict[str, Any] = {"seed": asked["seed"]}
-        if asked["conditions"]:
-            how[reads or "a condition"] = asked["conditions"]
+        how = {"seed": asked["seed"], **_conditions(sampler, asked)}
         if asked["what"] == "samples":
             drawn = sampler.sample(
                 asked["count"],
@@ -99,6 +108,38 @@ class Drawing:
             side = max(2, round(asked["count"] ** 0.5))
             drawn = walks[asked["what"]](rows=side, steps=side, **how)
             tell(_pictures(drawn))
+        self._end(asked, sampler, drawn, side, tell)
+
+    def _style(self, asked: dict[str, Any], tell: Tell) -> None:
+        """Draw as ``gankit sample --style`` does, in the same order."""
+        from gankit import invert
+
+        sampler = self._sampler(asked)
+        conditions = _conditions(sampler, asked)
+        # what is wrong with the conditions is said before minutes are spent
+        sampler.sample(max(1, len(asked["conditions"])), **conditions)
+        noise = invert(
+            sampler,
+            [asked["style"]],
+            folder=asked["folder"],
+            by=asked["by"],
+            note=lambda text: tell({"note": text}),
+            progress=_now_and_then(tell),
+            **self._how,
+        )
+        drawn = sampler.restyle(noise, seed=asked["seed"], **conditions)
+        tell(_pictures(drawn))
+        self._end(asked, sampler, drawn, 0, tell)
+
+    def _end(
+        self,
+        asked: dict[str, Any],
+        sampler: Sampler,
+        drawn: Samples,
+        side: int,
+        tell: Tell,
+    ) -> None:
+        """Say that all is drawn, with the grid, and keep it."""
         self._drawn = (asked["drawing"], drawn)
         file = io.BytesIO()
         drawn.picture().save(file, "png")
@@ -161,6 +202,26 @@ def _described(sampler: Sampler) -> dict[str, Any]:
         "notes": list(sampler.notes),
         **_made(sampler, 0),
     }
+
+
+def _conditions(sampler: Sampler, asked: dict[str, Any]) -> dict[str, Any]:
+    reads = sampler.conditioner.reads if sampler.conditioner else ""
+    texts = asked["conditions"]
+    return {reads or "a condition": texts} if texts else {}
+
+
+def _now_and_then(tell: Tell) -> Callable[[int, int, str], None]:
+    """Tell of progress, but not of each step of thousands."""
+    before = 0.0
+
+    def progress(done: int, total: int, text: str) -> None:
+        nonlocal before
+        now = time.monotonic()
+        if done >= total or now - before > _EVERY:
+            before = now
+            tell({"doing": text, "steps": done, "of": total})
+
+    return progress
 
 
 def _own(condition: Any) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote
 
 import orjson
@@ -70,18 +71,32 @@ class Wish:
         asked = {name: getattr(self, name) for name in _TOLD}
         return {"do": "draw", "folder": str(folder), **asked}
 
-    def command(self, folder: str, step: int, option: str) -> str:
-        """Return the command that draws the same pictures, of this very checkpoint."""
-        words = ["gankit", "sample", folder, "-n", str(self.count)]
-        words += ["--seed", str(self.seed), "--checkpoint", str(step)]
+    def command(self, folder: str, step: int, option: str, how: Sequence[str]) -> str:
+        """Return the command that draws the same pictures, of this very checkpoint.
+
+        Args:
+            folder: of the run, as its user would write it.
+            step: of the checkpoint.
+            option: that the command line takes conditions by.
+            how: the plugins that it was drawn with.
+        """
+        words = ["gankit", "sample", folder, "--seed", str(self.seed)]
+        words += ["--checkpoint", str(step), *self.drawn_by(option)]
+        return shlex.join([*words, "--device", self.device, *how])
+
+    def drawn_by(self, option: str) -> list[str]:
+        """Write the options that settle what is drawn."""
+        words = ["-n", str(self.count)]
         if self.what != "samples":
             words.append(_WALKS[self.what])
         elif self.truncation:
             words += ["--truncation", repr(self.truncation)]
-        for text in self.conditions:
-            name, _, prefix = option.partition(" ")
-            words += [name, prefix + text]
-        return shlex.join([*words, "--device", self.device])
+        return words + self.conditioned(option)
+
+    def conditioned(self, option: str) -> list[str]:
+        """Write the conditions."""
+        name, _, prefix = option.partition(" ")
+        return [word for text in self.conditions for word in (name, prefix + text)]
 
 
 _TOLD = (
@@ -95,16 +110,19 @@ _TOLD = (
 )
 
 
-async def asked(request: Request) -> Mapping[str, Any]:
-    """Read what is asked for.
+AWish = TypeVar("AWish", bound=Wish)
+
+
+async def asked(request: Request, most: int = _BODY) -> Mapping[str, Any]:
+    """Read what is asked for, in at most so many bytes.
 
     Raises:
         HTTPException: it is too long, or no JSON object.
     """
-    body = b""
+    body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > _BODY:
+        if len(body) > most:
             raise HTTPException(413, "too much is asked for at once")
     try:
         told = json.loads(body)
@@ -115,10 +133,15 @@ async def asked(request: Request) -> Mapping[str, Any]:
     return told
 
 
-async def _wish(request: Request) -> Wish:
-    told = await asked(request)
+async def wished(request: Request, kind: type[AWish], most: int = _BODY) -> AWish:
+    """Read a wish.
+
+    Raises:
+        HTTPException: it cannot be.
+    """
+    told = await asked(request, most)
     try:
-        return Wish(**told)
+        return kind(**told)
     except (TypeError, ValueError, OverflowError) as error:
         words = str(error.args[0]) if error.args else str(error)
         raise HTTPException(422, words) from error
@@ -129,7 +152,7 @@ def routes(board: Board) -> list[Route]:
 
     async def opened(request: Request) -> Response:
         """What a run can be asked for."""
-        wish = await _wish(request)
+        wish = await wished(request, Wish)
         opening = wish.request(board.run(wish.run).folder) | {"do": "open"}
         return as_json(await once(board, opening))
 
@@ -151,14 +174,10 @@ def routes(board: Board) -> list[Route]:
 
     async def draw(request: Request) -> Response:
         """Pictures, as they are made: a line of JSON for some of them."""
-        wish = await _wish(request)
+        wish = await wished(request, Wish)
         run = board.run(wish.run)
-        shown = board.folder(run)
-        return StreamingResponse(
-            _drawn(board, wish, run.folder, shown),
-            media_type="application/x-ndjson",
-            headers={"content-encoding": "identity", "cache-control": "no-store"},
-        )
+        told = wish.request(run.folder)
+        return streamed(drawn(board, wish, told, run.folder.name, board.folder(run)))
 
     async def download(request: Request) -> Response:
         """The grid, or all in a zip file, of what was drawn lately."""
@@ -193,31 +212,51 @@ async def once(board: Board, wish: dict[str, Any]) -> dict[str, Any]:
         raise HTTPException(422, str(error)) from error
 
 
-async def _drawn(
-    board: Board, wish: Wish, folder: Path, shown: str
-) -> AsyncIterator[bytes]:
+def streamed(said: AsyncGenerator[dict[str, Any]]) -> Response:
+    """Answer with a line of JSON as soon as there is something to say."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        async with aclosing(said):
+            async for one in said:
+                yield orjson.dumps(one) + b"\n"
+
+    return StreamingResponse(
+        lines(),
+        media_type="application/x-ndjson",
+        headers={"content-encoding": "identity", "cache-control": "no-store"},
+    )
+
+
+async def drawn(
+    board: Board, wish: Wish, request: dict[str, Any], name: str, shown: str
+) -> AsyncGenerator[dict[str, Any]]:
+    """Ask for pictures, and remember them when all are there.
+
+    Args:
+        board: that is asked.
+        wish: what is asked for.
+        request: the same, as the process that draws is told.
+        name: of the run's folder.
+        shown: that folder, as its user would write it.
+    """
     pictures: list[bytes] = []
-    name = secrets.token_hex(8)
+    own = secrets.token_hex(8)
     if board.drawer.waiting:
-        yield _line({"waiting": board.drawer.waiting})
+        yield {"waiting": board.drawer.waiting}
     try:
-        async for said in board.drawer.ask(wish.request(folder) | {"drawing": name}):
+        async for said in board.drawer.ask(request | {"drawing": own}):
             if "done" in said:
                 grid = decoded(said.pop("grid"))
-                stem = f"{folder.name}-{said['step']}-seed-{wish.seed}"
-                drawing = Drawing(grid, tuple(pictures), stem)
-                board.drawer.remember(name, drawing)
-                said["drawing"] = name
-                said["command"] = wish.command(shown, said["step"], said["option"])
+                step, option = said["step"], said.pop("option")
+                stem = f"{name}-{step}-seed-{wish.seed}"
+                board.drawer.remember(own, Drawing(grid, tuple(pictures), stem))
+                command = wish.command(shown, step, option, board.plugin_words)
+                said |= {"drawing": own, "stem": stem, "command": command}
             else:
-                pictures += map(decoded, said["pictures"])
-            yield _line(said)
+                pictures += map(decoded, said.get("pictures", ()))
+            yield said
     except DrawingError as error:
-        yield _line({"error": str(error)})
-
-
-def _line(said: dict[str, Any]) -> bytes:
-    return orjson.dumps(said) + b"\n"
+        yield {"error": str(error)}
 
 
 def as_json(said: dict[str, Any]) -> Response:

@@ -40,16 +40,20 @@ class Following:
 
     async def seen(self) -> None:
         """Take note that somebody looks; where nobody has, wait for what is new."""
-        self._asked = time.monotonic()
-        if not self._somebody.is_set():
-            self._looked.clear()
-            self._somebody.set()
+        self._note()
         patience = _AT_MOST if self.library.looked else _AT_FIRST
         with suppress(TimeoutError):
             await asyncio.wait_for(self._looked.wait(), patience)
 
+    def _note(self) -> None:
+        self._asked = time.monotonic()
+        if not self._somebody.is_set():
+            self._looked.clear()
+            self._somebody.set()
+
     async def curves(self, run: Found) -> Curves:
         """Return the curves of a run, as far as they are read."""
+        self._note()  # some pages ask for curves alone
         path = run.folder / METRICS
         curves = self._curves.get(path)
         new = curves is None
@@ -65,6 +69,22 @@ class Following:
 
     async def go_on(self) -> None:
         """Follow, until it is cancelled, while somebody looks."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._look())
+            tasks.create_task(self._read_on())
+
+    async def _read_on(self) -> None:
+        """Follow the curves, which wait for no look at thousands of runs."""
+        while True:
+            await self._somebody.wait()
+            more = False
+            for path, curves in list(self._curves.items()):
+                if time.monotonic() - self._wanted.get(path, 0) < _WANTED:
+                    more |= await asyncio.to_thread(_read, curves, _EVERY)
+            await asyncio.sleep(0 if more else _EVERY)
+
+    async def _look(self) -> None:
+        """Look at the runs."""
         while True:
             if time.monotonic() - self._asked > _IDLE:
                 self._somebody.clear()
@@ -75,11 +95,7 @@ class Following:
             await asyncio.to_thread(self.library.renew)
             self._looked.set()
             spent = time.monotonic() - began
-            more = False
-            for path, curves in list(self._curves.items()):
-                if time.monotonic() - self._wanted.get(path, 0) < _WANTED:
-                    more |= await asyncio.to_thread(_read, curves, _EVERY)
-            await asyncio.sleep(0 if more else max(_EVERY - spent, _SHARE * spent))
+            await asyncio.sleep(max(_EVERY - spent, _SHARE * spent))
 
 
 def _read(curves: Curves, seconds: float) -> bool:

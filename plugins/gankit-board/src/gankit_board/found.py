@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from attrs import define, field
+from attrs import asdict, define, field
 
 from gankit_board import marks
 from gankit_board.lines import Summary
@@ -25,7 +25,7 @@ from gankit_board.pictures import whole
 RECIPE, METRICS, SCORES = "recipe.toml", "metrics.jsonl", "scores.json"
 _SCORE = ("title", "better", "value", "spread", "error", "step", "samples", "split")
 # what of a run has to lie in the folder that is shown
-_OWN = (RECIPE, METRICS, SCORES, marks.NAME, "samples", "checkpoints")
+_OWN = (RECIPE, METRICS, SCORES, marks.NAME, "samples", "checkpoints", "inversions")
 _MOST = 1 << 53  # of a number that a page can hold
 _DEPTH = 3  # folders below the one that is shown, in which runs are looked for
 _SILENT = 60.0  # seconds without a line before a run can be called stalled
@@ -180,6 +180,7 @@ class Found:
         left = (self.total - self.step) / rate if rate and self.total else None
         grids = self.grids()
         last = max(grids, default=None)
+        warnings = self.summary.warnings
         return {
             "name": self.name,
             "recipe": self.recipe,
@@ -191,10 +192,8 @@ class Found:
             "left": left if state == "running" and left and left > 0 else None,
             "changed": self.changed,
             "picture": last,
-            "warnings": [
-                {"step": w.step, "kind": w.kind, "text": w.text}
-                for w in self.summary.warnings[-20:]
-            ],
+            "warned": self.summary.warned,
+            "warning": asdict(warnings[-1]) if warnings else None,
         }
 
 
@@ -225,11 +224,8 @@ class Library:
     def renew(self) -> None:
         """Look at each run; where there are many, at those that are old in turns."""
         for place, run in enumerate(self._newest()):
-            if (
-                not self.looked
-                or place < _NEWEST
-                or (place + self._looks) % _TURNS == 0
-            ):
+            turn = (place + self._looks) % _TURNS == 0
+            if not self.looked or place < _NEWEST or turn:
                 run.renew()
         self._looks += 1
         self.looked = True
@@ -253,6 +249,10 @@ class Library:
         """Tell whether a file lies in the folder that is shown, links followed."""
         return path.resolve().is_relative_to(self.root)
 
+    def _own(self, path: Path) -> bool:
+        """Tell the same of what is in a run, quickly where it is no link."""
+        return not path.is_symlink() or self.inside(path)
+
     def _newest(self) -> list[Found]:
         def changed(run: Found) -> float:
             try:
@@ -272,7 +272,7 @@ class Library:
                     continue
                 entry.name.encode()
                 is_run = (path / RECIPE).is_file()
-                shown = is_run and all(self.inside(path / name) for name in _OWN)
+                shown = is_run and all(self._own(path / name) for name in _OWN)
             except (OSError, RuntimeError, UnicodeEncodeError):
                 continue  # it may not be read, or is a circle of links, or has no name
             if shown:

@@ -95,8 +95,10 @@ class Guard:
         if scope["method"] == "GET" and self._right(asked.pop("token", "")):
             there = scope["path"] + (f"?{urlencode(asked)}" if asked else "")
             answer = RedirectResponse("/" + there.lstrip("/\\"), 303)
+            # strict, it would not be sent by who follows the link from another page, as
+            # from the file that --open writes
             answer.set_cookie(
-                self._name, self._token, httponly=True, samesite="strict", path="/"
+                self._name, self._token, httponly=True, samesite="lax", path="/"
             )
             return answer
         return PlainTextResponse(_NO_TOKEN, 401)

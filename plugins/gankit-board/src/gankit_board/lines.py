@@ -20,6 +20,8 @@ _LOOK = 16 << 20  # bytes in which warnings are searched for at a time
 _END = 1 << 16  # bytes of the end that are enough for its last lines
 _RECENT = 20  # lines by which the rate is told
 _WARNS = b'"warning"'
+_WARNED = 100  # warnings that are kept, of a run that may give one each step
+_KIND, _TEXT = 100, 2000  # letters of them
 _MOST = 1 << 53  # steps; no run has so many, and a page could not hold more
 
 
@@ -95,7 +97,8 @@ class Summary:
     """
 
     follower: Follower
-    warnings: list[Warned] = field(factory=list)
+    warnings: deque[Warned] = field(factory=lambda: deque(maxlen=_WARNED))  # the newest
+    warned: int = 0  # how many there were, all in all
     recent: deque[tuple[int, float]] = field(
         factory=lambda: deque(maxlen=_RECENT)
     )  # step and seconds of the last lines
@@ -130,6 +133,7 @@ class Summary:
         """Read the end, and go on to search for warnings in what is before it."""
         if self.follower.renew():
             self.warnings.clear()
+            self.warned = 0
             self.recent.clear()
             self._read = 0
         self._end()
@@ -145,6 +149,7 @@ class Summary:
             line = parsed(data[data.rfind(b"\n", 0, at) + 1 : end])
             if line and (warned := warning_in(line)):
                 self.warnings.append(warned)
+                self.warned += 1
             at = data.find(_WARNS, end)
 
     def _end(self) -> None:
@@ -189,7 +194,8 @@ def warning_in(line: dict[str, Any]) -> Warned | None:
     """Return the warning that a line is, if it is one."""
     if "warning" not in line:
         return None
-    return Warned(line["step"], str(line["warning"]), str(line.get("text", "")))
+    kind, text = str(line["warning"]), str(line.get("text", ""))
+    return Warned(line["step"], kind[:_KIND], text[:_TEXT])
 
 
 def lines_between(path: Path, start: int, end: int) -> Iterator[dict[str, Any]]:

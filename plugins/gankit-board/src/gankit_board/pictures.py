@@ -11,7 +11,8 @@ from PIL import Image
 
 _END = b"IEND\xaeB`\x82"  # ends a PNG file, with its check sum
 _SMALL = 512  # of them are remembered
-_LARGEST = 40_000_000  # pixels of a picture that is made small
+_LARGEST = 40_000_000  # pixels of a picture that is read
+_UPLOADED = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # that browsers have, all of them
 
 
 def whole(path: Path) -> bool:
@@ -22,6 +23,25 @@ def whole(path: Path) -> bool:
             return file.read() == _END
     except OSError:
         return False
+
+
+def check_picture(data: bytes) -> None:
+    """Check that a file that was uploaded is a picture, by its first bytes alone.
+
+    Raises:
+        ValueError: it is none, or so large that it would take much memory.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_UPLOADED) as picture:
+            width, height = picture.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        kinds = ", ".join(_UPLOADED[:-1])
+        raise ValueError(f"picture: give one as {kinds} or {_UPLOADED[-1]}") from error
+    if width * height > _LARGEST:
+        raise ValueError(
+            f"picture: it has {width}x{height} pixels; give one of at most "
+            f"{_LARGEST // 1_000_000} million"
+        )
 
 
 def small(path: Path, side: int) -> bytes | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from ipaddress import ip_address
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -68,6 +71,21 @@ def link(host: str, port: int, token: str) -> str:
         host = socket.gethostname()
     shown = f"[{host}]" if ":" in host else host
     return f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+
+
+@contextmanager
+def private(address: str) -> Iterator[str]:
+    """Give the URL of a file that leads to an address, and that no other user can read.
+
+    What a browser is started with, others see in the list of processes.
+    """
+    with tempfile.TemporaryDirectory(prefix="gankit-board-") as folder:
+        file = Path(folder, "open.html")
+        file.touch(mode=0o600)
+        file.write_text(
+            f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">\n'
+        )
+        yield file.as_uri()
 
 
 class Server(uvicorn.Server):

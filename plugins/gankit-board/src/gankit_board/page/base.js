@@ -156,6 +156,10 @@ export function bytes(count) {
   return `${Number(count.toPrecision(3))} GB`;
 }
 
+// A word as a shell takes it for just that, whatever is in it: what shlex.quote of Python gives.
+export const quoted = (word) =>
+  word !== "" && !/[^A-Za-z0-9_@%+=:,./-]/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`;
+
 export const said = (value) => {
   if (value === null || value === undefined) return "–";
   if (Array.isArray(value)) return `[${value.map(said).join(", ")}]`;

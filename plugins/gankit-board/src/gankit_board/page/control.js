@@ -1,6 +1,6 @@
 // What --control allows: to stop a run, to go on with one, to start a recipe.
 import { useEffect, useState } from "preact/hooks";
-import { get, go, html, post, said, usePolled } from "./base.js";
+import { get, go, html, post, quoted, said, usePolled } from "./base.js";
 
 const BLOCKS = ["dataset", "conditioner", "noise", "generator", "discriminator", "loss", "optimizer", "train"];
 const FIRST = ["train", "dataset"]; // that are open at first
@@ -27,7 +27,7 @@ export function Steer({ run }) {
     setAsked(run.state);
     const told = runs
       ? await tell("/api/stop", { run: run.name }, setProblem)
-      : await tell("/api/resume", { run: run.name, changes: pairs(changes) }, setProblem);
+      : await tell("/api/resume", { run: run.name, changes: pairs(changes.split(/\s+(?=[\w.-]+=)/)) }, setProblem);
     if (!told) setAsked("");
   };
   return html`<form class="tools" onSubmit=${act}>
@@ -49,9 +49,8 @@ export function Begun({ only }) {
     <code>${one.command}</code><p class=${one.state === "failed" ? "error" : "soft"}>${one.said}</p></div>`);
 }
 
-// "train.steps=6000 loss.use=hinge", or a line each, as the command line takes them.
-function pairs(text) {
-  const words = text.split(/\n/).length > 1 ? text.split(/\n/) : text.split(/\s+(?=[\w.-]+=)/);
+// "train.steps=6000", as the command line takes each.
+function pairs(words) {
   const found = words.map((word) => word.trim()).filter(Boolean).map((word) => {
     const at = word.indexOf("=");
     return at < 0 ? [word, ""] : [word.slice(0, at).trim(), word.slice(at + 1).trim()];
@@ -102,8 +101,8 @@ function Options({ recipe, form }) {
   const [more, setMore] = useState("");
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState("");
-  const all = { ...changes, ...pairs(more) };
-  const words = Object.entries(all).map(([key, value]) => `${key}=${value}`);
+  const all = { ...changes, ...pairs(more.split("\n")) };
+  const words = ["gankit", "train", recipe, ...Object.entries(all).map(([key, value]) => `${key}=${value}`), ...form.how];
   const start = async (event) => {
     event.preventDefault();
     setBusy(true);
@@ -120,7 +119,7 @@ function Options({ recipe, form }) {
       schema=${form.schema.properties[block]} table=${form.table[block]} changes=${changes} set=${set} />`)}
     <label class="more">Anything else, as on the command line: a line each, as <code>loss.use=hinge</code>
       <textarea rows="2" value=${more} onInput=${(event) => setMore(event.target.value)}></textarea></label>
-    <pre class="command">gankit train ${recipe} ${words.join(" ")}</pre>
+    <pre class="command">${words.map(quoted).join(" ")}</pre>
     ${problem && html`<p class="error" role="alert">${problem}</p>`}
     <div class="tools"><button class="main" disabled=${busy}>${busy ? "Checking…" : "Start"}</button></div>
   </form>`;

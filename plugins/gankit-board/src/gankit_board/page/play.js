@@ -1,8 +1,9 @@
 // The playground: draw from a run.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html, number, post } from "./base.js";
+import { asFile, base64, Doing, StyleOf } from "./styled.js";
 
-const WAYS = { samples: "Samples", noises: "Between two noises", conditions: "Between two conditions" };
+const WAYS = { samples: "Samples", noises: "Between two noises", conditions: "Between two conditions", style: "In the style of a picture" };
 const MOST = 256;
 
 // Lines of JSON, as they come.
@@ -55,10 +56,16 @@ function Form({ run, facts }) {
   const [made, setMade] = useState(null); // {pictures, captions, done, what}
   const [busy, setBusy] = useState("");
   const [problem, setProblem] = useState("");
+  const [style, setStyle] = useState(null); // {file, drawn}
+  const [by, setBy] = useState(facts.inversions[0]);
+  const [doing, setDoing] = useState(null); // how far the noise of a picture is found
+  const [notes, setNotes] = useState([]);
   const stop = useRef(null);
   useEffect(() => () => stop.current?.abort(), []);
   const known = facts.classes.length ? facts.classes : facts.suggested;
   const walks = what === "conditions";
+  const styles = what === "style";
+  const ways = Object.entries(WAYS).filter(([key]) => (key !== "conditions" || facts.reads) && (key !== "style" || (facts.inversions.length > 0 && facts.pictures)));
   const conditions = (walks ? ends : texts.split("\n")).map((text) => text.trim()).filter(Boolean);
 
   const draw = async (event) => {
@@ -66,45 +73,58 @@ function Form({ run, facts }) {
     if (busy) return;
     setBusy("drawing…");
     setProblem("");
+    setNotes([]);
     const before = made;
     let now = { pictures: [], captions: [], what };
     stop.current = new AbortController();
     try {
-      const wish = {
-        run: run.name, what, conditions, device,
-        seed: whole(seed, "the seed", 0), count: whole(count, "how many", 1, MOST),
-        truncation: what === "samples" && truncation ? Number(truncation) : 0,
+      const asked = {
+        run: run.name, conditions, device, seed: whole(seed, "the seed", 0),
         checkpoint: /^\d+$/.test(checkpoint) ? Number(checkpoint) : checkpoint,
       };
-      const answer = await post("/api/draw", wish, stop.current.signal);
+      if (styles && !style) throw new Error("choose the picture whose style is asked for");
+      const wish = styles
+        ? { ...asked, picture: await base64(style.file), file: style.file.name, by: facts.inversions.length > 1 ? by : "" }
+        : { ...asked, what, count: whole(count, "how many", 1, MOST), truncation: what === "samples" && truncation ? Number(truncation) : 0 };
+      const answer = await post(styles ? "/api/style" : "/api/draw", wish, stop.current.signal);
       for await (const said of lines(answer)) {
         if (said.error) throw new Error(said.error);
         if (said.waiting) setBusy(`waiting for ${said.waiting} before it…`);
+        if (said.note) setNotes((some) => [...some, said.note]);
+        setDoing(said.of && said.steps < said.of ? said : null);
+        if (said.of) setBusy("finding its noise…");
+        if (said.of && said.steps >= said.of) setNotes((some) => [...some, said.doing]);
         if (said.pictures) {
           now = { ...now, pictures: [...now.pictures, ...said.pictures], captions: [...now.captions, ...said.captions] };
-          setBusy(`${now.pictures.length} of ${wish.count}…`);
+          setBusy(wish.count ? `${now.pictures.length} of ${wish.count}…` : "drawing…");
         }
         if (said.done) now = { ...now, done: said };
-        setMade(now);
+        if (said.pictures || said.done) setMade(now);
       }
     } catch (error) {
       if (error.name !== "AbortError") setProblem(error.message);
       if (!now.pictures.length) setMade(before);
     }
     setBusy("");
+    setDoing(null);
+  };
+  const take = (png, name) => {
+    setStyle({ file: asFile(png, name), drawn: true });
+    turn("style");
   };
   const turn = (way) => {
     setWhat(way);
     // a walk of so many has eight places on its way
-    setCount((before) => (way !== "samples" && before === "16" ? "64" : way === "samples" && before === "64" ? "16" : before));
+    setCount((before) => (["noises", "conditions"].includes(way) && before === "16" ? "64" : way === "samples" && before === "64" ? "16" : before));
   };
   const add = (text) => setTexts((before) => (before.trim() ? `${before.trim()}\n${text}` : text));
   return html`<form class="play" onSubmit=${draw}>
     ${facts.notes.map((note) => html`<p class="soft">${note}</p>`)}
     <fieldset class="choice"><legend class="unseen">What to draw</legend>
-      ${Object.entries(WAYS).filter(([key]) => key !== "conditions" || facts.reads).map(([key, text]) => html`
+      ${ways.map(([key, text]) => html`
         <label><input type="radio" name="what" value=${key} checked=${what === key} onChange=${() => turn(key)} /><span>${text}</span></label>`)}
     </fieldset>
+    ${styles && html`<${StyleOf} ...${{ style, setStyle, by, setBy, inversions: facts.inversions }} />`}
     ${facts.reads && !walks && html`<label class="wide">${facts.reads === "captions" ? "Captions" : facts.reads} <span class="soft">one a line, they take turns; the run's own if empty</span>
       <textarea rows="2" value=${texts} aria-label="What to draw, one a line" onInput=${(event) => setTexts(event.target.value)}
         onKeyDown=${(event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && draw(event)}></textarea></label>`}
@@ -115,7 +135,7 @@ function Form({ run, facts }) {
     <div class="fields">
       <label>Seed <span class="joined"><input type="number" min="0" value=${seed} aria-label="Seed" onInput=${(event) => setSeed(event.target.value)} />
         <button type="button" title="Another seed" aria-label="Another seed" onClick=${() => setSeed(String(Math.floor(Math.random() * 1e6)))}>↻</button></span></label>
-      <label>How many <input type="number" min="1" max=${MOST} value=${count} onInput=${(event) => setCount(event.target.value)} /></label>
+      ${!styles && html`<label>How many <input type="number" min="1" max=${MOST} value=${count} onInput=${(event) => setCount(event.target.value)} /></label>`}
       ${facts.truncates && what === "samples" && html`<label>Truncation <input type="number" min="0" step="0.05" placeholder="none" value=${truncation} onInput=${(event) => setTruncation(event.target.value)} /></label>`}
       <label>Checkpoint <select value=${checkpoint} onChange=${(event) => setCheckpoint(event.target.value)}>
         <option value="latest">newest</option>${run.options["train.best"] && html`<option value="best">best</option>`}
@@ -128,12 +148,15 @@ function Form({ run, facts }) {
       ${busy && html`<button type="button" onClick=${() => stop.current.abort()}>Stop</button>`}
       <span class="soft" role="status">${busy}</span>
     </div>
+    ${doing && html`<${Doing} doing=${doing} />`}
+    ${notes.map((note) => html`<p class="soft">${note}</p>`)}
     ${problem && html`<p class="error" role="alert">${problem}</p>`}
-    ${made && html`<${Made} key=${made.done?.drawing} run=${run.name} made=${made} />`}
+    ${made && html`<${Made} key=${made.done?.drawing} run=${run.name} made=${made} take=${ways.some(([key]) => key === "style") && take} />`}
+    ${!facts.inversions.length && facts.pictures && html`<p class="soft">Style transfer needs an inversion, a part that finds noise for pictures, and no plugin that is loaded brings one; gankit-dcgan does.</p>`}
   </form>`;
 }
 
-function Made({ run, made }) {
+function Made({ run, made, take }) {
   const [at, setAt] = useState(0);
   const [chosen, setChosen] = useState(null);
   const { done } = made;
@@ -145,10 +168,11 @@ function Made({ run, made }) {
       aria-valuetext="${at + 1} of ${side}" onInput=${(event) => setAt(Number(event.target.value))} /></label>`}
     ${made.pictures.length > 0
       ? html`<div class="tiles">${shown.map(([one, i]) => html`<figure key=${side ? Math.floor(i / side) : i}>
-          <button type="button" class="plain" title="What is nearest to it in the data" aria-pressed=${chosen === i} disabled=${!done} onClick=${() => setChosen(chosen === i ? null : i)}>
+          <button type="button" class="plain" title="Choose it: what is nearest to it in the data, and its style" aria-pressed=${chosen === i} disabled=${!done} onClick=${() => setChosen(chosen === i ? null : i)}>
             <img src="data:image/png;base64,${one}" alt=${made.captions[i] || `picture ${i + 1}`} /></button>
           ${made.captions[i] && html`<figcaption>${made.captions[i]}</figcaption>`}</figure>`)}</div>`
       : grid && html`<img src=${grid} alt="what was drawn, as a plot" />`}
+    ${done && chosen !== null && take && html`<div class="tools"><button type="button" onClick=${() => take(made.pictures[chosen], `${done.stem}-${String(chosen).padStart(4, "0")}.png`)}>Take the style of picture ${chosen + 1}</button></div>`}
     ${done && chosen !== null && html`<${Near} key=${chosen} run=${run} drawing=${done.drawing} place=${chosen} />`}
     ${done && html`<div class="tools">
       <a class="button" href=${grid} download>PNG</a>

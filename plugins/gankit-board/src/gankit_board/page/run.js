@@ -6,6 +6,8 @@ import { Steer } from "./control.js";
 import { Film } from "./film.js";
 import { Play } from "./play.js";
 
+const WARNINGS = 3; // that are shown at first, the newest
+
 export function Run({ name }) {
   const { told, error } = usePolled((_, signal) => get("/api/run", { run: name }, signal), [name]);
   if (!told) {
@@ -25,9 +27,7 @@ export function Run({ name }) {
     ${told.state === "failed" && html`<p class="error">${told.why}</p>`}
     ${told.control && !gone && html`<${Steer} run=${told} />`}
     <${Facts} run=${told} />
-    ${told.warnings.length > 0 && html`<ul class="warned">
-      ${told.warnings.map((one) => html`<li><b>Step ${number(one.step)}: ${one.kind}.</b> ${one.text}</li>`)}
-    </ul>`}
+    ${told.warnings.length > 0 && html`<${Warned} warnings=${told.warnings} count=${told.warned} />`}
     <nav aria-label="On this page"><a href="#pictures">Pictures</a><a href="#draw">Draw</a><a href="#curves">Curves</a><a href="#recipe">Recipe</a><a href="#checkpoints">Checkpoints</a></nav>
     <div class="pair">
       <section id="pictures"><h2>Pictures</h2><p class="soft">What becomes of the same noise, step by step.</p>
@@ -42,6 +42,17 @@ export function Run({ name }) {
     </div>`;
 }
 
+// The newest of the warnings, and how many came before them.
+function Warned({ warnings, count }) {
+  const [all, setAll] = useState(false);
+  const shown = all ? warnings : warnings.slice(-WARNINGS);
+  const before = count - shown.length;
+  return html`<ul class="warned">
+    ${before > 0 && html`<li class="soft">${number(before)} more came before these. ${shown.length < warnings.length && html`<button type="button" onClick=${() => setAll(true)}>Show the last ${number(warnings.length)}</button>`}</li>`}
+    ${shown.map((one) => html`<li><b>Step ${number(one.step)}: ${one.kind}.</b> ${one.text}</li>`)}
+  </ul>`;
+}
+
 function Facts({ run }) {
   const share = run.total ? `${Math.floor((100 * run.step) / run.total)} %` : "";
   return html`<dl class="facts">
@@ -50,7 +61,7 @@ function Facts({ run }) {
     <div><dt>Rate</dt><dd>${run.rate ? number(Number(run.rate.toPrecision(3))) : "–"}<small>steps a second</small></dd></div>
     <div><dt>Time left</dt><dd>${run.left ? duration(run.left) : "–"}<small>${run.state === "running" ? "at this rate" : run.state}</small></dd></div>
     <div><dt>Last written</dt><dd>${ago(run.changed)}<small>${new Date(run.changed * 1000).toLocaleString()}</small></dd></div>
-    <div><dt>Warnings</dt><dd>${run.warnings.length}<small>${run.warnings.length ? "see below" : "none so far"}</small></dd></div>
+    <div><dt>Warnings</dt><dd>${number(run.warned)}<small>${run.warned ? "see below" : "none so far"}</small></dd></div>
   </dl>`;
 }
 

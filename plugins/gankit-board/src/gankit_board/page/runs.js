@@ -72,7 +72,7 @@ export function Runs() {
 
 function Row({ run, chosen, choose }) {
   const left = run.left ? `${duration(run.left)} left` : run.state === "running" ? "" : ago(run.changed);
-  const warned = run.warnings.at(-1);
+  const { warning, warned } = run;
   return html`<li class="row">
     <input type="checkbox" checked=${chosen} aria-label="Choose ${run.name} to compare" onChange=${(event) => choose(run.name, event.target.checked)} />
     <${Link} to=${runPath(run.name)} class="thumb" tabindex="-1" aria-hidden="true">
@@ -89,6 +89,6 @@ function Row({ run, chosen, choose }) {
     </div>
     <span class="rate">${run.rate ? `${number(Number(run.rate.toPrecision(3)))} steps/s` : ""}</span>
     <span class="left soft">${left}</span>
-    <span class="warns">${warned && html`<span class="warning" title="Step ${number(warned.step)}: ${warned.text}">${warned.kind}${run.warnings.length > 1 ? ` +${run.warnings.length - 1}` : ""}</span>`}</span>
+    <span class="warns">${warning && html`<span class="warning" title="Step ${number(warning.step)}: ${warning.text}">${warning.kind}${warned > 1 ? ` +${number(warned - 1)}` : ""}</span>`}</span>
   </li>`;
 }
