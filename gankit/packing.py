@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from gankit.runs.pack import (
     folded,
     read_pack,
 )
+from gankit.runs.portable import portable
 from gankit.runs.scored import scores_of
 
 _SHOWN, _MOST = 16, 64  # samples in the picture: without conditions, and with them
@@ -84,11 +85,11 @@ def pack(
     count = min(len(sampler.conditions) or _SHOWN, _MOST)
     sampler.sample(count).picture().save(drawn, "png")
     held: dict[str, Tensor] = {}
-    table = _portable(recipe.as_table())
+    table = portable(recipe.as_table())
     table.pop("plugins", None)  # files that are not there where this is read
     table["train"].pop("start_from", None)  # nor what it began with
     parts = {
-        place: evolve(origin, version=_portable(origin.version))
+        place: evolve(origin, version=portable(origin.version))
         for place, origin in saved.parts.items()
     }
     table["provenance"]["parts"] = {p: str(origin) for p, origin in parts.items()}
@@ -175,17 +176,6 @@ def _states(saved: Checkpoint, held: dict[str, Tensor]) -> Any:
 
 def _is_file(source: str) -> bool:
     return Path(source).suffix == ".py"
-
-
-def _portable(value: Any) -> Any:
-    """Keep the last name of each absolute path: where things lie is nobody's affair."""
-    if isinstance(value, Mapping):
-        return {key: _portable(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_portable(inner) for inner in value]
-    if isinstance(value, str) and Path(value).is_absolute():
-        return Path(value).name
-    return value
 
 
 def _save(path: Path, tensors: dict[str, Tensor], texts: dict[str, str]) -> None:

@@ -400,6 +400,34 @@ class Doubled:
         return samples + self.by + by
 
 
+class Inattentive:
+    """Takes what a schedule says, and goes by its option.
+
+    Args:
+        by: how far samples are moved.
+    """
+
+    def __init__(self, by: Positive = 0.5):
+        self.by = by
+
+    def __call__(self, samples, rng, *, by=None):
+        return samples + self.by
+
+
+class Secretive:
+    """Follows a schedule, which cannot be told where to start.
+
+    Args:
+        by: how far samples are moved.
+    """
+
+    def __init__(self, by: Positive = 0.5):
+        self._by = by
+
+    def __call__(self, samples, rng, *, by=None):
+        return samples + (self._by if by is None else by)
+
+
 class Restless(Items):
     """Changes its items from call to call."""
 

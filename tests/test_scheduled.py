@@ -18,7 +18,7 @@ from gankit import Step, read_recipe
 from gankit.errors import MisfitError, RecipeError
 from gankit.game.average import Average
 from gankit.game.captured import why_not_captured
-from gankit.game.scheduled import scheduled_at
+from gankit.game.scheduled import Scheduled
 from gankit.game.schedules import Cosine, Linear
 from gankit.game.settings import Optimizer
 from gankit_losses.instance_noise import InstanceNoise
@@ -247,7 +247,7 @@ def test_a_function_that_builds_an_augmentation_is_tried_by_what_it_builds(
     table = {**without(ALL, "schedule"), "augmentations": [{"use": "fade"}]}
     curve = "={use='linear', to=1, end=4}"
     good = gankit.assemble(read(table, [f"schedule.augmentations.0.share{curve}"]))
-    assert scheduled_at(good, 2, 0.0) == {"augmentations.0.share": 0.75}
+    assert Scheduled(good).at(2, 0.0) == {"augmentations.0.share": 0.75}
     bad = read(table, [f"schedule.augmentations.0.other{curve}"])
     with pytest.raises(MisfitError, match=r"Fade cannot follow it; .*0\.share"):
         gankit.assemble(bad)

@@ -51,6 +51,17 @@ def test_a_broken_part_fails_the_check_made_for_it_and_no_other(
     assert list(failed) == [name], failed
 
 
+@pytest.mark.parametrize("name", ["Inattentive", "Secretive"])
+def test_a_schedule_that_changes_nothing_or_starts_nowhere_is_found(
+    name: str, plugin_file: Callable[[str, str], Path]
+) -> None:
+    """Beside the part that adds what it is given to its option."""
+    code = PLUGIN.format(kind="augmentation", name=name)
+    file = plugin_file(f"broken_{name.lower()}.py", code)
+    failed = failing(cases(Target(file=str(file)), timeout=30))
+    assert list(failed) == ["schedule_followed"], failed
+
+
 def test_each_check_has_a_part_that_breaks_it() -> None:
     """Those of a module and of a recipe are broken elsewhere here."""
     elsewhere = {"light_import", "recipe_read"}

@@ -21,7 +21,7 @@ from gankit.game.given import scalar, without_gradient
 from gankit.game.guard import Guard, Look
 from gankit.game.players import Player
 from gankit.game.ranking import RANKED, ranking
-from gankit.game.scheduled import augmenting, scheduled_at
+from gankit.game.scheduled import Scheduled
 from gankit.game.settings import PLAYERS
 from gankit.game.step import Step
 from gankit.game.unseen import unseen_of
@@ -73,7 +73,8 @@ class Game:
         networks = {name: getattr(assembly, name) for name in PLAYERS}
         self.compiling = Compiling(networks, compiled)
         self.average = Average.of(assembly)
-        self.scheduled: dict[str, float] = {}  # what has a schedule, in this step
+        self.curves = Scheduled(assembly)
+        self.scheduled: dict[str, float] = {}  # their values in this step
         self.rounds: list[tuple[Player, ...]] = []
         if settings.order == "simultaneous":
             self.rounds.append((self.discriminator, self.generator))
@@ -103,7 +104,7 @@ class Game:
         unseen = None if updated else self.guard.without_waiting()
         played = unseen.round if unseen else partial(self._round, updated=updated)
         (unseen or self.guard).begin(index)
-        self.scheduled = scheduled_at(self.assembly, index, self.epochs(index))
+        self.scheduled = self.curves.at(index, self.epochs(index))
         if self.average is not None:
             self.average.follow(self.scheduled)
         for turn, movers in enumerate(self.rounds):
@@ -270,7 +271,7 @@ class Game:
             generator=self.compiling["generator"],
             discriminator=self.compiling["discriminator"],
             conditioner=self.conditioner,
-            augmentations=augmenting(self.assembly, self.scheduled),
+            augmentations=self.curves.augmenting(self.scheduled),
             draw_noise=self.shards.rows(shard, self.noise),
             rng=self.draws.at(index, turn, *self.shards.place(shard)),
             precision=self.precision,

@@ -55,53 +55,58 @@ def numbers_of(augmentation: Any) -> dict[str, float]:
     }
 
 
-def scheduled_at(assembly: Assembly, steps: float, epochs: float) -> dict[str, float]:
-    """Return what has a schedule, by its place, after so many steps and passes."""
-    if not assembly.schedules:
-        return {}
-    initial, time = _initially(assembly), {"steps": steps, "epochs": epochs}
-    return {
-        place: schedule(initial[place], time[schedule.unit])
-        for place, schedule in assembly.schedules.items()
-    }
+class Scheduled:
+    """What of a game has a schedule: where it starts is looked up once, and held."""
 
+    def __init__(self, assembly: Assembly) -> None:
+        self.schedules, self.parts = assembly.schedules, assembly.augmentations
+        self.initial = _initially(assembly) if assembly.schedules else {}
+        self.options = [
+            [
+                (option, place)
+                for option in numbers_of(part)
+                if (place := augmentation_place(i, option)) in self.schedules
+            ]
+            for i, part in enumerate(self.parts)
+        ]
 
-def augmenting(
-    assembly: Assembly, scheduled: Mapping[str, float]
-) -> Sequence[Augmentation]:
-    """Return the augmentations, each given those of its numbers that are scheduled."""
-    if not scheduled:
-        return assembly.augmentations
-    given = []
-    for i, part in enumerate(assembly.augmentations):
-        values = {
-            option: scheduled[place]
-            for option in taken_by_call(part)
-            if (place := augmentation_place(i, option)) in scheduled
+    def at(self, steps: float, epochs: float) -> dict[str, float]:
+        """Return the values, by their places, after so many steps and passes."""
+        time = {"steps": steps, "epochs": epochs}
+        return {
+            place: schedule(self.initial[place], time[schedule.unit])
+            for place, schedule in self.schedules.items()
         }
-        given.append(partial(part, **values) if values else part)
-    return given
+
+    def augmenting(self, values: Mapping[str, float]) -> Sequence[Augmentation]:
+        """Return the augmentations, each given those of its numbers that change."""
+        return [
+            partial(part, **{o: values[p] for o, p in options}) if options else part
+            for part, options in zip(self.parts, self.options, strict=True)
+        ]
 
 
 def unscheduled(assembly: Assembly) -> Sequence[str]:
     """Say which schedules are of nothing."""
     numbers = _initially(assembly)
     return [
-        f"schedule.{place}: {_why_not(assembly, place, numbers)}"
-        for place in sorted(assembly.schedules.keys() - numbers.keys())
+        f"schedule.{path}: {_why_not(assembly, path, numbers)}"
+        for path in sorted(assembly.schedules.keys() - numbers.keys())
     ]
 
 
-def _why_not(assembly: Assembly, place: str, numbers: Mapping[str, float]) -> str:
-    block, _, rest = place.partition(".")
+def _why_not(assembly: Assembly, path: str, numbers: Mapping[str, float]) -> str:
+    block, _, rest = path.partition(".")
     number, _, option = rest.partition(".")
     several = {str(i): part for i, part in enumerate(assembly.augmentations)}
     if block != "augmentations" or number not in several:
         said = "there is no such number above 0 in this game"
-        return f"{said}; leave it out, or set {place}"
+        return f"{said}; leave it out, or set {path}"
     name, own = type(several[number]).__name__, f"{block}.{number}."
     if option in taken_by_call(several[number]):
-        return f"{name} has no number {option!r} to start from; set {place}"
+        if not hasattr(several[number], option):
+            return f"{name} does not say where it starts; keep {option!r} as attribute"
+        return f"{name} has no number {option!r} to start from; set {path}"
     if others := [other for other in numbers if other.startswith(own)]:
         return f"{name} cannot follow it; it can follow {listed(others)}"
     return (

@@ -20,7 +20,7 @@ from gankit.contracts import UNBOUNDED
 from gankit.data.columns import annotation_at, as_read
 from gankit.game.findings import Findings
 from gankit.game.first_items import first_items, known_of, misread
-from gankit.game.scheduled import augmenting, scheduled_at
+from gankit.game.scheduled import Scheduled
 from gankit.game.settings import PLAYERS
 from gankit.game.step import Step
 from gankit.randomness import generator, global_stream
@@ -244,6 +244,7 @@ class _Trial(Findings):
                 batch.samples, torch.arange(batch.size), batch.annotations
             )
             conditioner = _Fixed(stand_in)
+        curves = Scheduled(a)
         return Step(
             index=0,
             batch=batch,  # type: ignore[arg-type] # a batch by its members
@@ -254,7 +255,7 @@ class _Trial(Findings):
                 lambda samples, rng, i=i, part=part: self._augmented(
                     i, part, samples, rng
                 )
-                for i, part in enumerate(augmenting(a, scheduled_at(a, 0, 0)))
+                for i, part in enumerate(curves.augmenting(curves.at(0, 0)))
             ],
             draw_noise=a.noise,
             rng=self.rng,

@@ -86,7 +86,11 @@ def _of_augmentations(uses: tuple[Use | None, ...]) -> dict[str, _Scheduled]:
         taken = taken_by_call(factory) if inspect.isclass(factory) else None
         for option in use.entry.options:
             initial = use.options.get(option.name)
-            if isinstance(initial, float) if taken is None else option.name in taken:
+            if taken is None:
+                follows = isinstance(initial, float)
+            else:  # of whole numbers there is none between two
+                follows = option.name in taken and not isinstance(initial, int)
+            if follows:
                 place = augmentation_place(i, option.name)
                 named[place] = _Scheduled(option, initial)
     return named

@@ -101,7 +101,8 @@ def _scores(scores: Sequence[Score]) -> list[str]:
         *rows,
         "",
         "The digest is of the metric with its options, the data, the number of samples "
-        "and all versions: where it differs, values are not to be compared.",
+        "and all versions: where it differs, values are not to be compared. After ± "
+        "stands the standard deviation over seeds, for one seed the standard error.",
         "",
     ]
 
@@ -115,6 +116,8 @@ def _value(score: Score) -> str:
 
 def _compared(score: Score) -> str:
     count = "" if score.samples is None else f"{score.samples:,} samples"
+    if score.seeds > 1:
+        count = f"{score.seeds} times {count}" if count else f"{score.seeds} seeds"
     against = f"against {score.split!r}" if score.split else ""
     return ", ".join(filter(None, (count, against)))
 

@@ -2,8 +2,8 @@
 
 ``scores.json`` holds ``{"scores": […]}``, of which each has ``title``, ``value``,
 ``step``, ``metric``, ``options`` and ``provenance``, and may have ``samples``,
-``split``, ``spread`` and ``better``; a value that is not finite is null. Other keys are
-the evaluator's own.
+``split``, ``spread``, ``error``, ``values`` (one a seed) and ``better``; a value that
+is not finite is null. Other keys are the evaluator's own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from attrs import frozen
 
 from gankit.errors import RunError
+from gankit.runs.portable import portable
 
 FILE = "scores.json"
 # what has to be alike for two values to be comparable
@@ -32,11 +33,14 @@ class Score:
     Attributes:
         title: with all that tells it from others of its name.
         value: the mean over the seeds of evaluation; NaN where it is not finite.
-        spread: standard deviation over these; None for one.
+        spread: standard deviation over these; for one the metric's own standard error,
+            or None where it knows none.
         better: ``lower``, ``higher`` or nothing.
         samples: how many were drawn.
         split: of the data that they were compared with.
-        digest: of metric, options, data and versions; of the first 16 hex digits.
+        seeds: how many.
+        digest: of metric, options, data and versions, whatever the machine; its first
+            16 hex digits.
     """
 
     title: str
@@ -45,6 +49,7 @@ class Score:
     better: str
     samples: int | None
     split: str
+    seeds: int
     digest: str
 
 
@@ -67,9 +72,12 @@ def scores_of(folder: Path, step: int) -> tuple[Score, ...]:
 
 
 def _read(told: Mapping[str, Any]) -> Score:
-    alike = {name: told.get(name) for name in _ALIKE}
+    alike = portable({name: told.get(name) for name in _ALIKE})
+    if isinstance(alike["provenance"], dict):
+        alike["provenance"].pop("device", None)
     canonical = json.dumps(alike, sort_keys=True, ensure_ascii=False)
     samples, spread, value = (told.get(n) for n in ("samples", "spread", "value"))
+    spread = told.get("error") if spread is None else spread
     return Score(
         title=str(told["title"]),
         value=math.nan if value is None else float(value),
@@ -77,5 +85,6 @@ def _read(told: Mapping[str, Any]) -> Score:
         better=str(told.get("better", "")),
         samples=None if samples is None else int(samples),
         split=str(told.get("split", "")),
+        seeds=len(told.get("values") or (value,)),
         digest=sha256(canonical.encode()).hexdigest()[:_DIGITS],
     )

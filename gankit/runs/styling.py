@@ -43,7 +43,8 @@ def invert(
 
     Args:
         sampler: that :func:`gankit.load` gives.
-        pictures: files, whose middle is cut out and resized to the size of samples.
+        pictures: files, one at least, whose middle is cut out and resized to the size
+            of samples.
         folder: of the run; what is learnt is kept in ``inversions`` there.
         by: name of the inversion; "": the only one that there is.
         plugins: local plugin files.
@@ -52,9 +53,11 @@ def invert(
         progress: told of steps done, of how many, and what is done.
 
     Raises:
-        UsageError: there is no such inversion, it refuses this run, or a file is no
-            picture.
+        UsageError: no picture is given, a file is none, there is no such inversion, or
+            it refuses this run.
     """
+    if isinstance(pictures, str | Path) or not pictures:
+        raise UsageError(f"pictures: {pictures!r} is no list of files, one at least")
     inversion = find_inversion(discover(plugins, disable), by)
     read = read_pictures([str(path) for path in pictures], sampler.facts, note)
     return noise_for(sampler, inversion, read, Path(folder) / _KEPT, progress)
@@ -72,7 +75,7 @@ def find_inversion(registry: Registry, name: str = "") -> Inversion:
         if lacking := [option.name for option in entry.options if option.required]:
             raise UsageError(
                 f"the inversion {entry.name!r} cannot do without {listed(lacking)}, "
-                "which cannot be given here; call it from Python"
+                "which cannot be given here; call its class from Python"
             )
         return entry.factory()  # type: ignore[no-any-return] # a contract
     if not known:
@@ -82,7 +85,7 @@ def find_inversion(registry: Registry, name: str = "") -> Inversion:
         )
     raise UsageError(
         f"there are several inversions, {listed(names(known))}; choose one by "
-        "--style-by NAME"
+        "--style-by NAME, or by=NAME in Python"
     )
 
 
@@ -120,7 +123,7 @@ def _read(
         except Exception as error:  # a damaged file may raise whatever it trips over
             reason = getattr(error, "strerror", None) or error
             raise UsageError(
-                f"--style {path}: cannot be read as a picture: {reason}"
+                f"style {path}: cannot be read as a picture: {reason}"
             ) from error
         if picture.size != (width, height):
             note(

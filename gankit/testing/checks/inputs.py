@@ -6,11 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 import torch
+from attrs import evolve
 from torch import Tensor
 
 from gankit.data.annotations import Texts
 from gankit.data.columns import as_read
-from gankit.game.scheduled import numbers_of
+from gankit.errors import GankitError
+from gankit.game.scheduled import taken_by_call
 from gankit.randomness import generator
 from gankit.testing.limits import offline
 from gankit.testing.probing import HERE
@@ -19,6 +21,7 @@ from gankit.testing.subject import Subject
 from gankit.testing.verdicts import Failed
 
 _COUNTS = (1, 2, 7)
+_OTHERS = (0.25, 0.75)  # values of an option, where they can be
 _NO_NUMBERS = (
     "its vectors are of whole numbers, or not finite; return a tensor of floats, and "
     "divide by nothing that may be nought"
@@ -148,16 +151,34 @@ def samples_changed(subject: Subject) -> None:
 
 
 def schedule_followed(subject: Subject) -> None:
-    """What its call takes by keyword, for schedules, is in place of its option."""
+    """What its call takes by keyword, for schedules, is in place of its option.
+
+    It starts from the option, which is an attribute; and with another value its samples
+    are those of a part that is built with this.
+    """
     parts = subject.parts()
     samples = HERE.normal(max(_COUNTS), *parts.shapes.sample, use="samples").tanh()
-    plain = parts.part(samples, generator("cpu", 0, "augment"))
-    for option, value in numbers_of(parts.part).items():
-        given = {option: value}
-        made = parts.part(samples, generator("cpu", 0, "augment"), **given)
-        if not isinstance(made, Tensor) or not torch.equal(made, plain):
+    built = subject.use.options
+    for option in taken_by_call(parts.part):
+        value = built.get(option)
+        if isinstance(value, float) and not hasattr(parts.part, option):
             raise Failed(
-                f"called with {option}={value:g}, which is its option, it gives other "
-                f"samples than without; let {option}=None stand for the option, and "
-                "draw the same numbers"
+                f"its call takes {option!r} for schedules, and nothing says where they "
+                f"start; keep the option as the attribute {option!r}"
             )
+        for other in (value, *_OTHERS):
+            if other is None or option not in built:
+                continue  # it is steered by other means, or is no option
+            try:
+                whose = evolve(subject, options={**subject.options, option: other})
+                wanted = whose.parts().part(samples, generator("cpu", 0, "augment"))
+            except GankitError:
+                continue  # no such value can be
+            given = {option: other}
+            made = parts.part(samples, generator("cpu", 0, "augment"), **given)
+            if not isinstance(made, Tensor) or not torch.equal(made, wanted):
+                raise Failed(
+                    f"called with {option}={other:g}, it gives other samples than one "
+                    f"that is built with it; let the number given stand for the option,"
+                    f" {option}=None for its own, and draw the same numbers"
+                )

@@ -45,10 +45,10 @@ class Ada(nn.Module):
     p is 0 at first. After every few steps it goes up by a fixed amount where the mean
     sign of the discriminator's real logits (r_t of equation 1) is above the target, and
     down where it is below (section 3). So the loss has to be one for whose logits
-    0 means undecided: `wasserstein` and `relativistic` are refused. `metrics.jsonl` has
-    p as ``augmented``. Where ``probability`` is set, p is that (section 2), or what its
-    schedule says, as in Huang et al. 2024, whatever the loss: nothing steers it, and
-    ``target``, ``images`` and ``every`` mean nothing.
+    0 means undecided: `wasserstein` and `relativistic` are refused. Then
+    `metrics.jsonl` has p as ``augmented``. Where ``probability`` is set, p is that
+    (section 2), or what its schedule says, as in Huang et al. 2024, whatever the loss:
+    nothing steers it, and ``target``, ``images`` and ``every`` mean nothing.
 
     Images (B, C, H, W) are grey, colours, or colours with transparency, whose value
     stays; brightness and contrast are made for samples in [-1, 1], and nothing is
