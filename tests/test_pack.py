@@ -152,8 +152,20 @@ def test_the_card_has_the_scores_of_this_checkpoint(
     text = json.dumps({name: plain[name] for name in alike}, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     assert first[3] == f"`{digest}`"
-    again = _rows(folder, [_score(value=5.0, spread=None)], tmp_path)
-    assert again[1][3] == first[3]
+    again = _rows(folder, [_score(value=5.0, spread=None, error=0.5)], tmp_path)
+    assert again[1][1:] == ["5 ± 0.5 (lower is better)", first[2], first[3]]
+    # where the same was measured, and on what, makes no difference
+    here, there = (
+        _score(
+            options={"weights": f"{place}/w.pt"},
+            provenance={"dataset": f"my.py/mine {place}/my.py", "device": device},
+            values=[1, 2],
+        )
+        for place, device in (("/here", "cpu"), ("/there/too", "cuda"))
+    )
+    (_, one), (_, other) = (_rows(folder, [told], tmp_path) for told in (here, there))
+    assert one == other
+    assert one[2] == "2 times 2,000 samples, against 'test'"
     for change in ({"provenance": {"data": "cd"}}, {"options": {}}, {"samples": 10}):
         other = _rows(folder, [_score(**change)], tmp_path)
         assert other[1][3] != first[3]

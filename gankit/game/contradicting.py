@@ -70,10 +70,10 @@ def misread_signs(augmentations: Sequence[Augmentation], loss: Loss) -> list[str
     for i, part in enumerate(augmentations):
         if getattr(part, "needs_signs", False) and getattr(loss, "relative", False):
             fixed = [augmentation_place(i, option) for option in taken_by_call(part)]
-            strength = " or ".join(["leave it out", *(f"set {name}" for name in fixed)])
+            ways = ", ".join(["leave it out", *(f"set {name}" for name in fixed)])
             problems.append(
                 f"augmentations.{i}: {type(part).__name__} follows the signs of logits,"
                 f" which tell nothing where the loss is {type(loss).__name__}, to which"
-                f" only their differences matter; {strength}, or choose another loss"
+                f" only their differences matter; {ways}, or choose another loss"
             )
     return problems

@@ -226,8 +226,8 @@ def test_a_loss_whose_signs_tell_nothing_steers_nothing(loss, name):
     (said,) = error.value.problems
     assert said == (
         "augmentations.0: Ada follows the signs of logits, which tell nothing where "
-        f"the loss is {name}, to which only their differences matter; set "
-        "augmentations.0.probability, or choose another loss"
+        f"the loss is {name}, to which only their differences matter; leave it "
+        "out, set augmentations.0.probability, or choose another loss"
     )
     gankit.assemble(gankit.read_recipe(steered, ["augmentations.0.probability=0.5"]))
 
