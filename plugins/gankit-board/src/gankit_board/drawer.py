@@ -10,7 +10,7 @@ import os
 import sys
 import zipfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -61,10 +61,16 @@ class Drawer:
     _leaving: asyncio.TimerHandle | None = None
     _closed: bool = False
 
-    async def ask(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def ask(
+        self, request: dict[str, Any], begin: Callable[[], object] | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
         """Send a request, and give what answers it, the last of it with "done".
 
         Whoever does not wait for the end has the process ended.
+
+        Args:
+            request: what is asked for.
+            begin: is called when its turn has come, before it is sent.
 
         Raises:
             DrawingError: it cannot be answered.
@@ -72,6 +78,8 @@ class Drawer:
         self.waiting += 1
         try:
             async with self._turn:
+                if begin:
+                    begin()
                 async for said in self._asked(request):
                     yield said
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -228,7 +228,12 @@ def streamed(said: AsyncGenerator[dict[str, Any]]) -> Response:
 
 
 async def drawn(
-    board: Board, wish: Wish, request: dict[str, Any], name: str, shown: str
+    board: Board,
+    wish: Wish,
+    request: dict[str, Any],
+    name: str,
+    shown: str,
+    begin: Callable[[], object] | None = None,
 ) -> AsyncGenerator[dict[str, Any]]:
     """Ask for pictures, and remember them when all are there.
 
@@ -238,13 +243,14 @@ async def drawn(
         request: the same, as the process that draws is told.
         name: of the run's folder.
         shown: that folder, as its user would write it.
+        begin: is called when its turn has come.
     """
     pictures: list[bytes] = []
     own = secrets.token_hex(8)
     if board.drawer.waiting:
         yield {"waiting": board.drawer.waiting}
     try:
-        async for said in board.drawer.ask(request | {"drawing": own}):
+        async for said in board.drawer.ask(request | {"drawing": own}, begin):
             if "done" in said:
                 grid = decoded(said.pop("grid"))
                 step, option = said["step"], said.pop("option")

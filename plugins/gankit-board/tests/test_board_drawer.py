@@ -1,0 +1,89 @@
+"""Requests for the process that draws: of many, each has its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import time
+from contextlib import aclosing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from gankit_board.app import Board
+from gankit_board.drawer import Drawer, DrawingError
+from gankit_board.following import Following
+from gankit_board.found import Library
+from gankit_board.styled import StyleWish, _drawn
+
+
+def _png() -> str:
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "png")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_uploads_are_bounded_together(board: Any) -> None:
+    """Those that come as well as those that wait; whoever goes frees the next."""
+    board.drawer.waiting += 4
+    refused = board.ask("/api/style", {"picture": "A" * (1 << 20)})
+    board.drawer.waiting -= 4
+    assert (refused.status, "4 requests wait" in refused.json()["error"]) == (429, True)
+    coming = []
+    for _ in range(4):
+        connection = HTTPConnection("127.0.0.1", board.port, timeout=60)
+        connection.putrequest("POST", "/api/style")
+        connection.putheader("content-type", "application/json")
+        connection.putheader("content-length", "1000")
+        connection.endheaders(b'{"picture": "')
+        coming.append(connection)
+    _until_answered(board, 429)
+    for connection in coming:
+        connection.close()
+    _until_answered(board, 422)
+
+
+def _until_answered(board: Any, status: int) -> None:
+    limit = time.monotonic() + 30
+    while board.ask("/api/style", {"run": "scenes"}).status != status:
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def test_a_picture_is_laid_aside_when_its_turn_has_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait take no room on the disk."""
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(aside))
+    drawer = Drawer()
+    board = Board(Following(Library(tmp_path)), drawer, "runs")
+    wish = StyleWish(run="scenes", picture=_png(), file="style.png")
+
+    def laid() -> list[Path]:
+        return [path for path in aside.rglob("*") if path.is_file()]
+
+    async def wait() -> tuple[list[Path], Any]:
+        async with aclosing(_drawn(board, wish, tmp_path, "runs")) as lines:
+            async with drawer._turn:
+                first = asyncio.create_task(anext(lines))
+                while not drawer.waiting:
+                    await asyncio.sleep(0.01)
+                early = laid()
+            return early, await first
+
+    monkeypatch.setattr(Drawer, "_started", lambda _: _said_of(laid()))
+    early, said = asyncio.run(wait())
+    assert early == []
+    assert len(json.loads(said["error"])) == 1
+    assert not any(aside.iterdir())
+
+
+async def _said_of(laid: list[Path]) -> None:
+    raise DrawingError(json.dumps([str(path) for path in laid]))
