@@ -87,3 +87,45 @@ def test_a_picture_is_laid_aside_when_its_turn_has_come(
 
 async def _said_of(laid: list[Path]) -> None:
     raise DrawingError(json.dumps([str(path) for path in laid]))
+
+
+_ENDLESS = """
+import json, sys, time
+for line in sys.stdin:
+    asked = json.loads(line)
+    while asked["do"] == "style":
+        print(json.dumps({"doing": "it learns"}), flush=True)
+        time.sleep(0.1)
+    print(json.dumps({"done": True}), flush=True)
+"""
+
+
+@pytest.fixture
+def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have drawers start a process that answers at once, but for styles never."""
+    package = tmp_path / "gankit_board"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "drawing.py").write_text(_ENDLESS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("endless")
+def test_a_stream_that_is_closed_leaves_no_process_to_the_next() -> None:
+    """It is ended before the turn is given on, and the next one has its own."""
+
+    async def ask() -> dict[str, Any]:
+        drawer = Drawer()
+        stream = drawer.ask({"do": "style"})
+        await anext(stream)
+        following = drawer.ask({"do": "draw"})
+        second = asyncio.ensure_future(anext(following))
+        await asyncio.sleep(0.1)
+        await stream.aclose()
+        ended = drawer._process is None
+        said = await second
+        await following.aclose()
+        await drawer.close()
+        return said | {"ended": ended}
+
+    assert asyncio.run(asyncio.wait_for(ask(), 60)) == {"done": True, "ended": True}

@@ -10,8 +10,8 @@ import os
 import sys
 import zipfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from typing import Any
 
 from attrs import define, field, frozen
@@ -63,7 +63,7 @@ class Drawer:
 
     async def ask(
         self, request: dict[str, Any], begin: Callable[[], object] | None = None
-    ) -> AsyncIterator[dict[str, Any]]:
+    ) -> AsyncGenerator[dict[str, Any]]:
         """Send a request, and give what answers it, the last of it with "done".
 
         Whoever does not wait for the end has the process ended.
@@ -80,8 +80,10 @@ class Drawer:
             async with self._turn:
                 if begin:
                     begin()
-                async for said in self._asked(request):
-                    yield said
+                # its process is ended before the next one's turn comes
+                async with aclosing(self._asked(request)) as lines:
+                    async for said in lines:
+                        yield said
         finally:
             self.waiting -= 1
 
@@ -96,7 +98,7 @@ class Drawer:
             last = said
         return last
 
-    async def _asked(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _asked(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         if self._closed:
             raise DrawingError("the board is being ended")
         if self._leaving is not None:

@@ -250,17 +250,19 @@ async def drawn(
     if board.drawer.waiting:
         yield {"waiting": board.drawer.waiting}
     try:
-        async for said in board.drawer.ask(request | {"drawing": own}, begin):
-            if "done" in said:
-                grid = decoded(said.pop("grid"))
-                step, option = said["step"], said.pop("option")
-                stem = f"{name}-{step}-seed-{wish.seed}"
-                board.drawer.remember(own, Drawing(grid, tuple(pictures), stem))
-                command = wish.command(shown, step, option, board.plugin_words)
-                said |= {"drawing": own, "stem": stem, "command": command}
-            else:
-                pictures += map(decoded, said.get("pictures", ()))
-            yield said
+        answering = board.drawer.ask(request | {"drawing": own}, begin)
+        async with aclosing(answering) as lines:
+            async for said in lines:
+                if "done" in said:
+                    grid = decoded(said.pop("grid"))
+                    step, option = said["step"], said.pop("option")
+                    stem = f"{name}-{step}-seed-{wish.seed}"
+                    board.drawer.remember(own, Drawing(grid, tuple(pictures), stem))
+                    command = wish.command(shown, step, option, board.plugin_words)
+                    said |= {"drawing": own, "stem": stem, "command": command}
+                else:
+                    pictures += map(decoded, said.get("pictures", ()))
+                yield said
     except DrawingError as error:
         yield {"error": str(error)}
 
