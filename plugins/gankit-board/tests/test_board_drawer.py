@@ -89,6 +89,14 @@ async def _said_of(laid: list[Path]) -> None:
     raise DrawingError(json.dumps([str(path) for path in laid]))
 
 
+@pytest.mark.parametrize("between", ["\u202f", "\u00a0", "\u200d"])
+def test_names_as_macos_gives_them_are_taken(between: str) -> None:
+    """Screenshots have a space before PM that is not printable."""
+    name = f"Screenshot at 4.05{between}PM.png"
+    wish = StyleWish(run="scenes", picture=_png(), file=name)
+    assert name in wish.drawn_by("--text")
+
+
 _ENDLESS = """
 import json, sys, time
 for line in sys.stdin:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import tempfile
+import unicodedata
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
@@ -57,7 +58,9 @@ class StyleWish(Wish):
 
     @file.validator
     def _is_a_name(self, _: Any, name: str) -> None:
-        if not name.isprintable() or "/" in name or name in ("", ".", ".."):
+        # spaces that are not printable are usual: macOS writes some into names
+        control = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+        if control or "/" in name or name in ("", ".", ".."):
             raise ValueError("file: give the name of the picture, without a folder")
 
     def request(self, folder: Path) -> dict[str, Any]:
