@@ -137,3 +137,28 @@ def test_a_stream_that_is_closed_leaves_no_process_to_the_next() -> None:
         return said | {"ended": ended}
 
     assert asyncio.run(asyncio.wait_for(ask(), 60)) == {"done": True, "ended": True}
+
+
+@pytest.mark.usefixtures("endless")
+def test_while_a_style_is_drawn_others_are_refused_at_once(
+    serve: Any, trained: Path
+) -> None:
+    """What would wait for minutes without a word; once it is stopped, they are not."""
+    board = serve(trained, control=True)
+    form = "/api/form?recipe=gankit-papers/gaussians"
+    wish = {"run": "scenes", "picture": _png(), "file": "style.png"}
+    styling = board.connect("/api/style", wish)
+    answer = styling.getresponse()
+    assert b"it learns" in answer.readline()
+    asked = [("/api/open", {"run": "scenes"}), (form, None)]
+    start = {"recipe": "gankit-papers/gaussians", "changes": {}}
+    for path, told in [*asked, ("/api/start", start)]:
+        refused = board.ask(path, told)
+        assert refused.status == 409, path
+        assert "learn an encoder; stop that, or wait" in refused.json()["error"]
+    answer.close()
+    styling.close()
+    limit = time.monotonic() + 30
+    while board.ask("/api/open", {"run": "scenes"}).status != 200:
+        assert time.monotonic() < limit
+        time.sleep(0.1)

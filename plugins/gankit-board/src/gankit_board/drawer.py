@@ -43,6 +43,10 @@ class DrawingError(Exception):
     """A request that cannot be answered; the message is for its user."""
 
 
+class BusyError(DrawingError):
+    """A request that would wait for minutes without a word."""
+
+
 @define(eq=False)
 class Drawer:
     """Asks the process that draws, and remembers what it has drawn last.
@@ -56,6 +60,7 @@ class Drawer:
     disable: Sequence[str] = ()
     drawings: OrderedDict[str, Drawing] = field(factory=OrderedDict)
     waiting: int = 0  # requests that are not answered
+    _styles: int = 0  # those of them that may learn an encoder first
     _process: asyncio.subprocess.Process | None = None
     _turn: asyncio.Lock = field(factory=asyncio.Lock)
     _leaving: asyncio.TimerHandle | None = None
@@ -75,7 +80,9 @@ class Drawer:
         Raises:
             DrawingError: it cannot be answered.
         """
+        style = request["do"] == "style"
         self.waiting += 1
+        self._styles += style
         try:
             async with self._turn:
                 if begin:
@@ -86,13 +93,20 @@ class Drawer:
                         yield said
         finally:
             self.waiting -= 1
+            self._styles -= style
 
     async def once(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request that is answered by one line.
 
         Raises:
+            BusyError: it would wait for a style.
             DrawingError: it cannot be answered.
         """
+        if self._styles:
+            raise BusyError(
+                "it draws in a style, for which it may learn an encoder; stop that, "
+                "or wait"
+            )
         last: dict[str, Any] = {}
         async for said in self.ask(request):
             last = said

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from gankit_board.drawer import Drawing, DrawingError, decoded
+from gankit_board.drawer import BusyError, Drawing, DrawingError, decoded
 from gankit_board.recipes import differences
 
 if TYPE_CHECKING:
@@ -208,6 +208,8 @@ async def once(board: Board, wish: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         return await board.drawer.once(wish)
+    except BusyError as error:
+        raise HTTPException(409, str(error)) from error
     except DrawingError as error:
         raise HTTPException(422, str(error)) from error
 
