@@ -200,18 +200,25 @@ def played(folder: Path) -> tuple[int, float]:
     return told["step"], told["seconds"]
 
 
-def rate(folder: Path, seconds: float, drawn: str = "") -> tuple[float, int]:
+def draw(address: str, seed: int) -> None:
+    """Draw 16 pictures, and wait for them."""
+    told = json.dumps({"run": "drawn", "count": 16, "seed": seed}).encode()
+    headers = {"content-type": "application/json"}
+    urlopen(Request(f"{address}api/draw", told, headers)).read()
+
+
+def rate(folder: Path, seconds: float, address: str = "") -> tuple[float, int]:
     """Return the steps a second of a run for a while, and how often was drawn in it."""
     begun, count, limit = played(folder), 0, time.monotonic() + seconds
     while time.monotonic() < limit:
-        if not drawn:
+        if not address:
             time.sleep(max(0.0, limit - time.monotonic()))
             break
-        told = json.dumps({"run": "drawn", "count": 16, "seed": count}).encode()
-        headers = {"content-type": "application/json"}
-        urlopen(Request(f"{drawn}api/draw", told, headers)).read()
+        draw(address, count)
         count += 1
     ended = played(folder)
+    if ended[1] <= begun[1]:
+        raise SystemExit(f"no step was logged in {seconds:g} s; give more --seconds")
     return (ended[0] - begun[0]) / (ended[1] - begun[1]), count
 
 
@@ -233,7 +240,7 @@ def drawing(pairs: int, seconds: float) -> None:
             with served(folder) as (_, address):
                 while not (plays / "metrics.jsonl").exists() or played(plays)[0] < 10:
                     time.sleep(0.5)
-                rate(plays, 0.1, address)  # the generator is loaded then
+                draw(address, 0)  # the generator is loaded then
                 ratios = []
                 for _ in range(pairs):
                     alone, _ = rate(plays, seconds)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 import threading
 import time
 from pathlib import Path
@@ -12,7 +14,10 @@ import pytest
 
 import gankit
 from gankit_board import following
-from gankit_board.found import Library
+from gankit_board.app import Board
+from gankit_board.drawer import Drawer
+from gankit_board.following import Following
+from gankit_board.found import Found, Library
 from tiny import LABELLED
 
 
@@ -51,3 +56,32 @@ def test_curves_wait_for_no_look_at_all_runs(
         time.sleep(0.1)
     assert board.ask("/api/run?run=scenes").json()["step"] == 7
     looked.set()
+
+
+def test_a_run_is_told_while_another_thread_reads_on(tmp_path: Path) -> None:
+    """Warnings that come, and a file that begins again, are no error of an answer."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "recipe.toml").write_text("[train]\nsteps = 1000\n")
+    run = Found("a", tmp_path / "a")
+    board = Board(Following(Library(tmp_path)), Drawer(), "runs")
+    metrics, over = run.folder / "metrics.jsonl", threading.Event()
+
+    def play() -> None:
+        lines = 0
+        while not over.is_set():
+            lines = lines % 400 + 50  # it begins again now and then
+            warned = ({"seconds": i, "step": i, "warning": "w"} for i in range(lines))
+            metrics.write_text("".join(f"{json.dumps(one)}\n" for one in warned))
+            run.renew()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=play)
+    thread.start()
+    try:
+        told = [board._one(run) for _ in range(300)]
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(before)
+    assert any(one["warnings"] for one in told)

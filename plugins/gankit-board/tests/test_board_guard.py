@@ -288,9 +288,12 @@ def test_a_token_is_in_no_command_line(
     assert all("token" not in url for url in given)
     assert len(files) == 2
     assert not any(file.parent.exists() for file in files)
+    assert "if the browser shows nothing" in capsys.readouterr().out
     assert command(words) == 0
     assert given[-1].startswith("http://127.0.0.1:")
-    assert "any user of this machine can open it" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "any user of this machine can open it" in said
+    assert "shows nothing" not in said
 
 
 def test_a_file_leads_a_browser_to_the_board(

@@ -203,6 +203,7 @@ def test_what_takes_long_is_shown_and_can_be_stopped(
         ({"file": "../x.png"}, "without a folder"),
         ({"file": ""}, "without a folder"),
         ({"file": "a\nb"}, "without a folder"),
+        ({"file": "a\ud800b"}, "without a folder"),
         ({"by": 3}, "by"),
     ],
 )

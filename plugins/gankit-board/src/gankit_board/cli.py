@@ -53,9 +53,10 @@ def board(
 ) -> None:
     """Show the runs in RUNS_FOLDER on a page, live, and draw from them.
 
-    Nothing leaves this machine, and no run is changed, but with --control. Others who
-    can reach it are asked for a token, and with --control or --token everybody is.
-    Ctrl-C ends it; what was started from the page goes on.
+    Nothing leaves this machine, and but for what style transfer learns, no run is
+    changed without --control. Others who can reach it are asked for a token, and with
+    --control or --token everybody is. Ctrl-C ends it; what was started from the page
+    goes on.
 
     \b
     gankit board
@@ -93,6 +94,8 @@ def board(
         if opens:
             way = serving.private(address) if token else nullcontext(address)
             webbrowser.open(until_it_ends.enter_context(way))
+            if token:  # a browser of snap or flatpak cannot read the file
+                click.echo("if the browser shows nothing, open that link in it")
         serving.serve(app, opened, drawer.close)
 
 

@@ -10,8 +10,8 @@ import os
 import sys
 import zipfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from typing import Any
 
 from attrs import define, field, frozen
@@ -43,6 +43,10 @@ class DrawingError(Exception):
     """A request that cannot be answered; the message is for its user."""
 
 
+class BusyError(DrawingError):
+    """A request that would wait for minutes without a word."""
+
+
 @define(eq=False)
 class Drawer:
     """Asks the process that draws, and remembers what it has drawn last.
@@ -56,39 +60,59 @@ class Drawer:
     disable: Sequence[str] = ()
     drawings: OrderedDict[str, Drawing] = field(factory=OrderedDict)
     waiting: int = 0  # requests that are not answered
+    _styles: int = 0  # those of them that may learn an encoder first
     _process: asyncio.subprocess.Process | None = None
     _turn: asyncio.Lock = field(factory=asyncio.Lock)
     _leaving: asyncio.TimerHandle | None = None
     _closed: bool = False
 
-    async def ask(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def ask(
+        self, request: dict[str, Any], begin: Callable[[], object] | None = None
+    ) -> AsyncGenerator[dict[str, Any]]:
         """Send a request, and give what answers it, the last of it with "done".
 
         Whoever does not wait for the end has the process ended.
 
+        Args:
+            request: what is asked for.
+            begin: is called when its turn has come, before it is sent.
+
         Raises:
             DrawingError: it cannot be answered.
         """
+        style = request["do"] == "style"
         self.waiting += 1
+        self._styles += style
         try:
             async with self._turn:
-                async for said in self._asked(request):
-                    yield said
+                if begin:
+                    begin()
+                # its process is ended before the next one's turn comes
+                async with aclosing(self._asked(request)) as lines:
+                    async for said in lines:
+                        yield said
         finally:
             self.waiting -= 1
+            self._styles -= style
 
     async def once(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request that is answered by one line.
 
         Raises:
+            BusyError: it would wait for a style.
             DrawingError: it cannot be answered.
         """
+        if self._styles:
+            raise BusyError(
+                "it draws in a style, for which it may learn an encoder; stop that, "
+                "or wait"
+            )
         last: dict[str, Any] = {}
         async for said in self.ask(request):
             last = said
         return last
 
-    async def _asked(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+    async def _asked(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         if self._closed:
             raise DrawingError("the board is being ended")
         if self._leaving is not None:

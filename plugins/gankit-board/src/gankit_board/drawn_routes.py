@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shlex
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from gankit_board.drawer import Drawing, DrawingError, decoded
+from gankit_board.drawer import BusyError, Drawing, DrawingError, decoded
 from gankit_board.recipes import differences
 
 if TYPE_CHECKING:
@@ -208,6 +208,8 @@ async def once(board: Board, wish: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         return await board.drawer.once(wish)
+    except BusyError as error:
+        raise HTTPException(409, str(error)) from error
     except DrawingError as error:
         raise HTTPException(422, str(error)) from error
 
@@ -228,7 +230,12 @@ def streamed(said: AsyncGenerator[dict[str, Any]]) -> Response:
 
 
 async def drawn(
-    board: Board, wish: Wish, request: dict[str, Any], name: str, shown: str
+    board: Board,
+    wish: Wish,
+    request: dict[str, Any],
+    name: str,
+    shown: str,
+    begin: Callable[[], object] | None = None,
 ) -> AsyncGenerator[dict[str, Any]]:
     """Ask for pictures, and remember them when all are there.
 
@@ -238,23 +245,26 @@ async def drawn(
         request: the same, as the process that draws is told.
         name: of the run's folder.
         shown: that folder, as its user would write it.
+        begin: is called when its turn has come.
     """
     pictures: list[bytes] = []
     own = secrets.token_hex(8)
     if board.drawer.waiting:
         yield {"waiting": board.drawer.waiting}
     try:
-        async for said in board.drawer.ask(request | {"drawing": own}):
-            if "done" in said:
-                grid = decoded(said.pop("grid"))
-                step, option = said["step"], said.pop("option")
-                stem = f"{name}-{step}-seed-{wish.seed}"
-                board.drawer.remember(own, Drawing(grid, tuple(pictures), stem))
-                command = wish.command(shown, step, option, board.plugin_words)
-                said |= {"drawing": own, "stem": stem, "command": command}
-            else:
-                pictures += map(decoded, said.get("pictures", ()))
-            yield said
+        answering = board.drawer.ask(request | {"drawing": own}, begin)
+        async with aclosing(answering) as lines:
+            async for said in lines:
+                if "done" in said:
+                    grid = decoded(said.pop("grid"))
+                    step, option = said["step"], said.pop("option")
+                    stem = f"{name}-{step}-seed-{wish.seed}"
+                    board.drawer.remember(own, Drawing(grid, tuple(pictures), stem))
+                    command = wish.command(shown, step, option, board.plugin_words)
+                    said |= {"drawing": own, "stem": stem, "command": command}
+                else:
+                    pictures += map(decoded, said.get("pictures", ()))
+                yield said
     except DrawingError as error:
         yield {"error": str(error)}
 

@@ -92,15 +92,16 @@ class Found:
     @property
     def step(self) -> int:
         """Steps done, as far as is known."""
-        ended = self.mark.step if self.mark and self.mark.state != "playing" else 0
+        mark = self.mark  # once: another thread may replace it
+        ended = mark.step if mark and mark.state != "playing" else 0
         return max(self.summary.step, ended)
 
     @property
     def total(self) -> int:
         """Steps to do; 0 where that is not known."""
-        steps = self.train.get("steps")
-        if self.mark and self.mark.total:
-            return self.mark.total
+        steps, mark = self.train.get("steps"), self.mark
+        if mark and mark.total:
+            return mark.total
         return steps if isinstance(steps, int) and 0 <= steps < _MOST else 0
 
     @property

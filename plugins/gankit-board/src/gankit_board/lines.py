@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 _CHUNK = 1 << 20  # bytes that are read at a time
 _LOOK = 16 << 20  # bytes in which warnings are searched for at a time
@@ -94,14 +94,13 @@ class Summary:
     """What the list of runs has to know of a file, without reading numbers in it.
 
     Only its end is parsed, and what is searched for in the rest of it are warnings.
+    Others read them while a thread reads on: they are replaced, and never changed.
     """
 
     follower: Follower
-    warnings: deque[Warned] = field(factory=lambda: deque(maxlen=_WARNED))  # the newest
+    warnings: tuple[Warned, ...] = ()  # the newest
     warned: int = 0  # how many there were, all in all
-    recent: deque[tuple[int, float]] = field(
-        factory=lambda: deque(maxlen=_RECENT)
-    )  # step and seconds of the last lines
+    recent: tuple[tuple[int, float], ...] = ()  # step and seconds of the last lines
     _read: int = 0  # bytes up to the last line that was parsed
 
     @classmethod
@@ -112,29 +111,30 @@ class Summary:
     @property
     def step(self) -> int:
         """The step of the last line; 0 of none."""
-        return self.recent[-1][0] if self.recent else 0
+        recent = self.recent
+        return recent[-1][0] if recent else 0
 
     @property
     def rate(self) -> float:
         """Steps a second, of the last lines of this start; 0 where it is not known."""
-        if len(self.recent) < 2:
+        recent = self.recent
+        if len(recent) < 2:
             return 0.0
-        (first, before), (last, now) = self.recent[0], self.recent[-1]
+        (first, before), (last, now) = recent[0], recent[-1]
         return (last - first) / (now - before) if now > before else 0.0
 
     @property
     def pause(self) -> float:
         """Seconds from one line to the next, usually."""
-        if len(self.recent) < 2:
-            return self.recent[-1][1] if self.recent else 0.0
-        return (self.recent[-1][1] - self.recent[0][1]) / (len(self.recent) - 1)
+        recent = self.recent
+        if len(recent) < 2:
+            return recent[-1][1] if recent else 0.0
+        return (recent[-1][1] - recent[0][1]) / (len(recent) - 1)
 
     def renew(self) -> None:
         """Read the end, and go on to search for warnings in what is before it."""
         if self.follower.renew():
-            self.warnings.clear()
-            self.warned = 0
-            self.recent.clear()
+            self.warnings, self.warned, self.recent = (), 0, ()
             self._read = 0
         self._end()
         limit = self.follower.offset + _LOOK
@@ -143,14 +143,16 @@ class Summary:
                 self._warned(data)
 
     def _warned(self, data: bytes) -> None:
+        kept = deque(self.warnings, _WARNED)
         at = data.find(_WARNS)
         while at >= 0:
             end = data.find(b"\n", at)
             line = parsed(data[data.rfind(b"\n", 0, at) + 1 : end])
             if line and (warned := warning_in(line)):
-                self.warnings.append(warned)
+                kept.append(warned)
                 self.warned += 1
             at = data.find(_WARNS, end)
+        self.warnings = tuple(kept)
 
     def _end(self) -> None:
         """Parse the last lines, of those that have not been parsed."""
@@ -166,6 +168,7 @@ class Summary:
             return
         data = data[: data.rfind(b"\n") + 1]
         self._read = begin + len(data)
+        recent = deque(self.recent, _RECENT)
         for text in data.splitlines()[-2 * _RECENT :]:
             line = parsed(text)
             if not line or "warning" in line:
@@ -173,9 +176,10 @@ class Summary:
             seconds = line.get("seconds")
             if not isinstance(seconds, int | float):
                 continue
-            if self.recent and seconds < self.recent[-1][1]:
-                self.recent.clear()  # another start
-            self.recent.append((line["step"], float(seconds)))
+            if recent and seconds < recent[-1][1]:
+                recent.clear()  # another start
+            recent.append((line["step"], float(seconds)))
+        self.recent = tuple(recent)
 
 
 def parsed(text: bytes) -> dict[str, Any] | None:

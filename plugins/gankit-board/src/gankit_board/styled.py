@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import tempfile
+import unicodedata
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 from attrs.validators import instance_of, max_len
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 12 << 20  # bytes of a picture
 _BODY = 4 * _LARGEST // 3 + (64 << 10)  # bytes of a request, which has it in base64
+_TOGETHER = 4  # requests that are not answered, with which no more pictures are taken
 
 
 def _picture(text: Any) -> bytes:
@@ -54,7 +58,9 @@ class StyleWish(Wish):
 
     @file.validator
     def _is_a_name(self, _: Any, name: str) -> None:
-        if not name.isprintable() or "/" in name or name in ("", ".", ".."):
+        # spaces that are not printable are usual: macOS writes some into names
+        control = any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name)
+        if control or "/" in name or name in ("", ".", ".."):
             raise ValueError("file: give the name of the picture, without a folder")
 
     def request(self, folder: Path) -> dict[str, Any]:
@@ -69,10 +75,23 @@ class StyleWish(Wish):
 
 def routes(board: Board) -> list[Route]:
     """Return what style transfer asks for."""
+    reading = 0  # requests whose pictures are on their way
 
     async def style(request: Request) -> Response:
         """Pictures in the style of one; until noise is found for it, how far it is."""
-        wish = await wished(request, StyleWish, _BODY)
+        nonlocal reading
+        if reading + board.drawer.waiting >= _TOGETHER:
+            async for _ in request.stream():
+                pass  # a browser shows no answer before all that it sends is taken
+            raise HTTPException(
+                429,
+                f"{_TOGETHER} requests wait already; try again when one is answered",
+            )
+        reading += 1
+        try:
+            wish = await wished(request, StyleWish, _BODY)
+        finally:
+            reading -= 1
         run = board.run(wish.run)
         return streamed(_drawn(board, wish, run.folder, board.folder(run)))
 
@@ -85,9 +104,10 @@ async def _drawn(
     """Lay the picture aside for as long as it is needed, where nobody else can read."""
     with tempfile.TemporaryDirectory(prefix="gankit-board-") as aside:
         file = Path(aside, "picture")
-        file.write_bytes(wish.picture)
         request = wish.request(folder) | {"style": str(file)}
-        async with aclosing(drawn(board, wish, request, folder.name, shown)) as lines:
+        begin = partial(file.write_bytes, wish.picture)
+        said_of_it = drawn(board, wish, request, folder.name, shown, begin)
+        async with aclosing(said_of_it) as lines:
             async for said in lines:
                 for key in said.keys() & {"note", "error", "doing"}:
                     text = said[key].replace(str(file), wish.file)
