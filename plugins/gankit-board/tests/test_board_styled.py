@@ -231,7 +231,7 @@ def test_a_torn_picture_and_a_wrong_class_are_told(styled: Any, tmp_path: Path) 
     """In the words of the command line, with the name that the user knows."""
     data = _picture(tmp_path / "style.png").read_bytes()
     (torn,) = _said(styled, _wish(data[:-40]))
-    assert torn["error"].startswith("--style style.png: cannot be read as a picture")
+    assert torn["error"].startswith("style style.png: cannot be read as a picture")
     (none,) = _said(styled, _wish(data, by="nobody"))
     assert "no inversion named 'nobody'" in none["error"]
 
