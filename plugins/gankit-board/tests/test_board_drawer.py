@@ -7,6 +7,8 @@ import base64
 import io
 import json
 import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -20,6 +22,16 @@ from gankit_board.drawer import Drawer, DrawingError
 from gankit_board.following import Following
 from gankit_board.found import Library
 from gankit_board.styled import StyleWish, _drawn
+
+
+def _run(asked: Callable[[], Awaitable[Any]]) -> Any:
+    """Run it in a thread, which has no loop: tests of pages leave theirs to this one."""
+
+    async def bounded() -> Any:
+        return await asyncio.wait_for(asked(), 60)
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(bounded())).result()
 
 
 def _png() -> str:
@@ -79,7 +91,7 @@ def test_a_picture_is_laid_aside_when_its_turn_has_come(
             return early, await first
 
     monkeypatch.setattr(Drawer, "_started", lambda _: _said_of(laid()))
-    early, said = asyncio.run(wait())
+    early, said = _run(wait)
     assert early == []
     assert len(json.loads(said["error"])) == 1
     assert not any(aside.iterdir())
@@ -136,7 +148,7 @@ def test_a_stream_that_is_closed_leaves_no_process_to_the_next() -> None:
         await drawer.close()
         return said | {"ended": ended}
 
-    assert asyncio.run(asyncio.wait_for(ask(), 60)) == {"done": True, "ended": True}
+    assert _run(ask) == {"done": True, "ended": True}
 
 
 @pytest.mark.usefixtures("endless")
