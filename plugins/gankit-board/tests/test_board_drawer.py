@@ -25,7 +25,7 @@ from gankit_board.styled import StyleWish, _drawn
 
 
 def _run(asked: Callable[[], Awaitable[Any]]) -> Any:
-    """Run it in a thread, which has no loop: tests of pages leave theirs to this one."""
+    """Run it in a thread without a loop: tests of pages leave theirs to this one."""
 
     async def bounded() -> Any:
         return await asyncio.wait_for(asked(), 60)
