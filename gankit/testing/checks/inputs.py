@@ -159,16 +159,16 @@ def schedule_followed(subject: Subject) -> None:
     parts = subject.parts()
     samples = HERE.normal(max(_COUNTS), *parts.shapes.sample, use="samples").tanh()
     built = subject.use.options
-    for option in taken_by_call(parts.part):
-        value = built.get(option)
+    for option in filter(built.__contains__, taken_by_call(parts.part)):
+        value = built[option]
         if isinstance(value, float) and not hasattr(parts.part, option):
             raise Failed(
                 f"its call takes {option!r} for schedules, and nothing says where they "
                 f"start; keep the option as the attribute {option!r}"
             )
         for other in (value, *_OTHERS):
-            if other is None or option not in built:
-                continue  # it is steered by other means, or is no option
+            if other is None:
+                continue  # the option is not set
             try:
                 whose = evolve(subject, options={**subject.options, option: other})
                 wanted = whose.parts().part(samples, generator("cpu", 0, "augment"))
