@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -205,7 +206,15 @@ class Registry:
 
     def _absence(self, kind: str, name: str, of_kind: tuple[Entry, ...]) -> str:
         known = {e.part.name: None for e in of_kind} | {e.name: None for e in of_kind}
-        lines = [f"no {kind} named {name!r}{nearest(name, known)}"]
+        # who asks for `coverage` may not know which metric gives it
+        asked = re.compile(rf"\b{re.escape(name)}\b", re.IGNORECASE)
+        telling = [
+            entry.part.name for entry in of_kind if asked.search(entry.part.summary)
+        ]
+        hint = nearest(name, known)
+        if telling:
+            hint = f"; but it is in the summary of {listed(telling)}"
+        lines = [f"no {kind} named {name!r}{hint}"]
         elsewhere = [e.part.kind for e in self._entries if e.part.name == name]
         if elsewhere:
             lines.append(f"it is the name of a {' and of a '.join(elsewhere)}")
@@ -216,7 +225,7 @@ class Registry:
         elif without and owner is None:
             lines.append("it may be in one that is left out, as `gankit plugins` says")
         lines.extend(f"it may be in a {failure}" for failure in self.failures)
-        if len(lines) == 1 and not nearest(name, known):
+        if len(lines) == 1 and not hint:
             lines.append(f"`gankit list {kind}` shows what there is")
         return "; ".join(lines)
 

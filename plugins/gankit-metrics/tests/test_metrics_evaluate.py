@@ -106,7 +106,11 @@ def test_metrics_of_the_recipe_are_measured_where_none_is_named(tmp_path, capsys
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["kdi"], "no metric named 'kdi'; did you mean 'kid'?"),
+        (["kdi"], "^error: no metric named 'kdi'; did you mean 'kid'?"),
+        (
+            ["coverage"],
+            "^error: no metric named 'coverage'; .* summary of 'precision-recall'",
+        ),
         (
             ["kid", "kid.feature=1"],
             "0.feature: no such option; did you mean 'features'",

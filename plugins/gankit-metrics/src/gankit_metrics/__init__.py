@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from gankit import Command, Kind, Part, hookimpl
 
 _METRICS = {
-    "frechet": ("Frechet", "Fréchet distance of features (Heusel et al. 2017)"),
+    "frechet": (
+        "Frechet",
+        "Fréchet distance of features, as FID is of Inception's (Heusel et al. 2017)",
+    ),
     "kid": ("KID", "Kernel Inception distance (Bińkowski et al. 2018)"),
     "cmmd": ("CMMD", "Gaussian MMD of embeddings (Jayasumana et al. 2024)"),
     "inception-score": ("InceptionScore", "Inception score (Salimans et al. 2016)"),

@@ -177,6 +177,9 @@ def _recipe(folder: Path, words: Sequence[str], context: Context) -> Recipe:
     if len({*names}) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise UsageError(f"the metric {twice!r} is asked for twice; name it once")
+    installed = context.discover()
+    for name in names:  # here, and not as a mistake in the recipe of the run
+        installed.find("metric", name)
     files, disable = context.files, context.disable
     path = folder / "recipe.toml"
     plain = gankit.read_recipe(path, plugins=files, disable=disable)
