@@ -54,6 +54,7 @@ CASES = {
         "cgan-projection-small", "mnist", 60_000, 28 * 28, asked=("--label", "7")
     ),
     "r3gan-small": Case("r3gan-small", "mnist", 60_000, 28 * 28),
+    "stacked-mnist": Case("stacked-mnist", "mnist", 128_000, 3 * 32 * 32),
     "quickstart": Case(
         "quickstart",
         "",

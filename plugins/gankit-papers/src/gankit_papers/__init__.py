@@ -22,6 +22,7 @@ _SUMMARIES = {
     "text-fusion-small": "The same at 64 x 64, for two CPU cores",
     "gaussians": "Eight Gaussians on a ring, whose modes are counted",
     "gaussians-grid": "Twenty-five Gaussians on a grid, whose modes are counted",
+    "stacked-mnist": "Three digits in one picture, whose thousand modes are counted",
     "quickstart": "Drawn scenes from their captions, minutes on a CPU",
 }
 
