@@ -99,7 +99,7 @@ def test_doubling_repeats_places_and_adds_two_fused_convolutions():
 
 def test_halving_adds_its_convolutions_by_a_weight_that_begins_at_nought():
     """At first there is the shortcut alone; then x + γ r, written out in float64."""
-    block = DownBlock(3, 2).double()
+    block = DownBlock(3, 2, weight=0.0).double()
     features = torch.randn(2, 3, 8, 8).double()
     short = avg_pool2d(
         conv2d(features, block.shortcut.weight, block.shortcut.bias), 2
@@ -109,6 +109,21 @@ def test_halving_adds_its_convolutions_by_a_weight_that_begins_at_nought():
     inner = leaky(conv2d(features, block.residual[0].weight, stride=2, padding=1))
     residual = leaky(conv2d(inner, block.residual[2].weight, padding=1))
     torch.testing.assert_close(block(features), short + residual / 2)
+
+
+@pytest.mark.parametrize(("weight", "linear"), [(0.0, True), (0.5, False)])
+def test_without_residues_the_discriminator_begins_with_linear_features(weight, linear):
+    """Those of the mean of two pictures are the mean of theirs, and else are not."""
+    network = FusionDiscriminator(
+        Shapes((3, 32, 32), 5, 0), width=2, residual_weight=weight
+    ).double()
+    assert [block.weight.item() for block in network.blocks] == [weight] * 3
+    pictures = torch.randn(2, 3, 32, 32).double()
+    each, mean = (
+        network.blocks(network.start(some))
+        for some in (pictures, pictures.mean(0, keepdim=True))
+    )
+    assert torch.allclose(each.mean(0, keepdim=True), mean) is linear
 
 
 def test_the_generators_parameters_are_those_of_the_paper_and_its_code():

@@ -80,14 +80,15 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """Halve the size by convolutions, weighed by a number that starts at 0, and add it.
+    """Halve the size, and add what convolutions make of it, by a weight that is learnt.
 
     Args:
         inputs: channels before.
         outputs: channels after.
+        weight: of the convolutions' part at the start.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, weight: float) -> None:
         super().__init__()
         self.residual = nn.Sequential(
             nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False),
@@ -96,7 +97,7 @@ class DownBlock(nn.Module):
             nn.LeakyReLU(SLOPE),
         )
         self.shortcut = _shortcut(inputs, outputs)
-        self.weight = nn.Parameter(torch.zeros(1))
+        self.weight = nn.Parameter(torch.tensor([weight]))
 
     def forward(self, features: Tensor) -> Tensor:
         """Turn features (B, inputs, H, W) into (B, outputs, H / 2, W / 2)."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gankit import Count, Shapes
+from gankit import Count, NonNegative, Shapes
 from gankit_fusion.blocks import SLOPE, DownBlock
 from gankit_fusion.shapes import plan_of
 
@@ -25,15 +25,20 @@ class FusionDiscriminator(nn.Module):
     Args:
         width: channels at the size of the picture; they double at each halving, up to
             eight times as many.
+        residual_weight: of the convolutions in each halving at the start; it is learnt.
+            With 0, as in the authors' code, the features are linear at first, means of
+            large squares, and a short run ends before much else is seen.
     """
 
-    def __init__(self, shapes: Shapes, *, width: Count = 32) -> None:
+    def __init__(
+        self, shapes: Shapes, *, width: Count = 32, residual_weight: NonNegative = 0.0
+    ) -> None:
         super().__init__()
         plan = plan_of(shapes.sample, width)
         self._conditional = shapes.condition > 0
         self.start = nn.Conv2d(plan.channels, width, 3, 1, 1)
         self.blocks = nn.Sequential(
-            *(DownBlock(a, b) for a, b in pairwise(plan.widths))
+            *(DownBlock(a, b, residual_weight) for a, b in pairwise(plan.widths))
         )
         self.end = nn.Sequential(
             nn.Conv2d(
