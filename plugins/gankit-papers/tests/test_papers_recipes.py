@@ -248,5 +248,5 @@ def test_text_fusion_has_the_papers_numbers() -> None:
     assert widths == [32, 32]
     assert (recipe.train.batch_size, recipe.dataset.options["size"]) == (32, 256)
     small = _read("text-fusion-small")
-    assert small.penalties[0].options == use.options
+    assert small.penalties[0].options == {**use.options, "every": 4}
     assert small.loss.options == recipe.loss.options
