@@ -175,6 +175,19 @@ def test_an_absent_part_names_again_every_plugin_that_failed(site: Site) -> None
         assert reason in message
 
 
+def test_a_word_of_a_summary_leads_to_the_part(site: Site) -> None:
+    """Whole words, in any case; an empty name is in all of them and leads nowhere."""
+    told = "Part('loss', 'odd', 'math:floor', summary='Earth mover distance')"
+    site.install("acme-gan", yields(told))
+    registry = discover()
+    with pytest.raises(PartError, match="'earth'; did you mean 'odd', by the summary"):
+        registry.find("loss", "earth")
+    for name in ("ear", ""):
+        with pytest.raises(PartError) as caught:
+            registry.find("loss", name)
+        assert "summary" not in str(caught.value)
+
+
 def test_a_part_of_a_disabled_plugin_says_so(site: Site) -> None:
     """By its long name it is known whose it was."""
     site.install("acme-gan", yields(ODD))

@@ -212,8 +212,8 @@ class Registry:
             entry.part.name for entry in of_kind if asked.search(entry.part.summary)
         ]
         hint = nearest(name, known)
-        if telling:
-            hint = f"; but it is in the summary of {listed(telling)}"
+        if name and telling:
+            hint = f"; did you mean {listed(telling)}, by the summary?"
         lines = [f"no {kind} named {name!r}{hint}"]
         elsewhere = [e.part.kind for e in self._entries if e.part.name == name]
         if elsewhere:

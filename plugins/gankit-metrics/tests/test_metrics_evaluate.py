@@ -109,7 +109,7 @@ def test_metrics_of_the_recipe_are_measured_where_none_is_named(tmp_path, capsys
         (["kdi"], "^error: no metric named 'kdi'; did you mean 'kid'?"),
         (
             ["coverage"],
-            "^error: no metric named 'coverage'; .* summary of 'precision-recall'",
+            "^error: no metric named 'coverage'; did you mean 'precision-recall', by",
         ),
         (
             ["kid", "kid.feature=1"],
