@@ -18,6 +18,7 @@ from gankit.hookspecs import hookimpl
 if TYPE_CHECKING:
     from gankit.api import resume, resuming, starting, train
     from gankit.cli import Context, plugin_options
+    from gankit.compute.device import full_precision
     from gankit.compute.joining import joined
     from gankit.compute.processes import Processes
     from gankit.contracts.limits import (
@@ -90,6 +91,7 @@ __all__ = [
     "Whole",
     "assemble",
     "assemble_dataset",
+    "full_precision",
     "hookimpl",
     "invert",
     "joined",
@@ -138,6 +140,7 @@ _LAZY = {
     "Update": "gankit.game.update",
     "assemble": "gankit.recipe.building",
     "assemble_dataset": "gankit.recipe.building",
+    "full_precision": "gankit.compute.device",
     "invert": "gankit.runs.styling",
     "joined": "gankit.compute.joining",
     "load": "gankit.loading",

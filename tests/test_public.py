@@ -61,6 +61,7 @@ def test_these_are_the_public_names() -> None:
         "Whole",
         "assemble",
         "assemble_dataset",
+        "full_precision",
         "hookimpl",
         "invert",
         "joined",

@@ -138,3 +138,13 @@ class Precision:
     def scaler(self) -> torch.amp.GradScaler:
         """Return a gradient scaler, which does nothing but in fp16."""
         return torch.amp.GradScaler(self.device.type, enabled=self.name == "fp16")
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """Return values in float32 where autocast made less of them; others as they are.
+
+    A generator squashes what this returns. In bf16 tanh(x) is exactly 1 for every x
+    above 3.5: no gradient leads back from there, and a generator of pictures on a white
+    or a black ground can be lost on it for good. In float32 that begins at 9.
+    """
+    return values.to(torch.promote_types(values.dtype, torch.float32))

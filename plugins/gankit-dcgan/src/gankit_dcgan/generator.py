@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gankit import Count, Shapes, Whole
+from gankit import Count, Shapes, Whole, full_precision
 from gankit_dcgan.layers import (
     PADDING,
     SMALLEST,
@@ -82,8 +82,7 @@ class DCGANGenerator(nn.Module):
         )
         self.stages.append(
             nn.Sequential(
-                _doubling(widths[-1] + planes, shapes.sample[0], kernel, bias=True),
-                nn.Tanh(),
+                _doubling(widths[-1] + planes, shapes.sample[0], kernel, bias=True)
             )
         )
         initialise(self)
@@ -99,7 +98,7 @@ class DCGANGenerator(nn.Module):
             if condition is not None and self._everywhere:
                 features = join(features, condition)
             features = stage(features)
-        return features
+        return full_precision(features).tanh()
 
 
 def _doubling(

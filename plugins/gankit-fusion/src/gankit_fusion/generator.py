@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gankit import Count, Shapes
+from gankit import Count, Shapes, full_precision
 from gankit_fusion.blocks import SLOPE, UpBlock
 from gankit_fusion.shapes import plan_of
 
@@ -49,7 +49,6 @@ class FusionGenerator(nn.Module):
         self.end = nn.Sequential(
             nn.LeakyReLU(SLOPE),
             nn.Conv2d(widths[-1], plan.channels, 3, 1, 1),
-            nn.Tanh(),
         )
 
     def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
@@ -62,4 +61,4 @@ class FusionGenerator(nn.Module):
         for block in self.blocks:
             features = block(features, told)
         pictures: Tensor = self.end(features)
-        return pictures
+        return full_precision(pictures).tanh()

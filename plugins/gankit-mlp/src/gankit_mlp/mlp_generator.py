@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gankit import UNBOUNDED, Count, Fraction, Positive, Shapes, Whole
+from gankit import UNBOUNDED, Count, Fraction, Positive, Shapes, Whole, full_precision
 from gankit_mlp.layers import JoinedInputs, in_a_row, initialise
 
 _OUTPUTS = {
@@ -81,7 +81,7 @@ class MLPGenerator(nn.Module):
     def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
         """Generate samples (B, *sample) within ``output_range``."""
         features = self.hidden(self.joined(noise, condition))
-        samples: Tensor = self.squash(self.output(features))
+        samples: Tensor = self.squash(full_precision(self.output(features)))
         return samples.reshape(-1, *self._sample_shape)
 
     @torch.no_grad()

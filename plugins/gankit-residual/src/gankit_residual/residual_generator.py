@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
-from gankit import Count, Shapes
+from gankit import Count, Shapes, full_precision
 from gankit_residual.layers import ROOT_TWO, ConditionalBatchNorm, conv
 from gankit_residual.sizes import deepest
 
@@ -56,7 +56,7 @@ class ResidualGenerator(nn.Module):
         for block in self.blocks:
             features = block(features, condition)
         picture: Tensor = self.last(relu(self.norm(features)))
-        return picture.tanh()
+        return full_precision(picture).tanh()
 
 
 class _Doubling(nn.Module):
