@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from scipy.stats import kstest
@@ -230,8 +232,21 @@ def test_autocast_stays_near_full_precision():
     exact = network(noise, condition)
     with torch.autocast("cpu", torch.bfloat16):
         rounded = network(noise, condition)
-    assert rounded.dtype == torch.bfloat16
-    torch.testing.assert_close(rounded.float(), exact, rtol=0.05, atol=0.02)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact, rtol=0.05, atol=0.02)
+
+
+def test_a_white_picture_has_a_gradient_in_half_precision():
+    """1 - tanh² of 5 is 4 / (e⁵ + e⁻⁵)²; bfloat16 rounds tanh of 5 to 1."""
+    network = DCGANGenerator(Shapes((1, 16, 16), 3), width=2)
+    last = network.stages[-1][0]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.constant_(last.bias, 5.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        pictures = network(torch.randn(2, 3), None)
+    pictures.mean().backward()
+    slope = 4 / (math.exp(5) + math.exp(-5)) ** 2
+    assert last.bias.grad.item() == pytest.approx(slope, rel=0.01)
 
 
 def test_shapes_are_known_without_memory():

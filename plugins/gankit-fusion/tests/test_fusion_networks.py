@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -204,3 +205,16 @@ def test_a_text_is_heeded_by_the_discriminator_and_each_pair_is_judged_alone():
     logits = network(pictures, texts)
     assert (logits != network(pictures, texts.roll(1, 0))).all()
     torch.testing.assert_close(network(pictures[:1], texts[:1]), logits[:1])
+
+
+def test_a_white_picture_has_a_gradient_in_half_precision():
+    """1 - tanh² of 5 is 4 / (e⁵ + e⁻⁵)²; bfloat16 rounds tanh of 5 to 1."""
+    network = FusionGenerator(Shapes((1, 16, 16), 3), width=2)
+    last = network.end[-1]
+    nn.init.zeros_(last.weight)
+    nn.init.constant_(last.bias, 5.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        pictures = network(torch.randn(2, 3), None)
+    pictures.mean().backward()
+    slope = 4 / (math.exp(5) + math.exp(-5)) ** 2
+    assert last.bias.grad.item() == pytest.approx(slope, rel=0.01)

@@ -111,6 +111,24 @@ def test_squashed_samples_fill_the_declared_range(output, ends):
     assert (samples.min().item(), samples.max().item()) == ends
 
 
+@pytest.mark.parametrize(
+    ("output", "logit", "slope"),
+    [
+        ("sigmoid", 8.0, 1 / (math.exp(4) + math.exp(-4)) ** 2),
+        ("tanh", 4.0, 4 / (math.exp(4) + math.exp(-4)) ** 2),
+    ],
+)
+def test_a_white_sample_has_a_gradient_in_half_precision(output, logit, slope):
+    """The derivatives where bfloat16 rounds both functions to 1."""
+    network = MLPGenerator(Shapes((1,), 3), hidden=(4,), output=output)
+    torch.nn.init.zeros_(network.output.weight)
+    torch.nn.init.constant_(network.output.bias, logit)
+    with torch.autocast("cpu", torch.bfloat16):
+        samples = network(torch.randn(2, 3), None)
+    samples.mean().backward()
+    assert network.output.bias.grad.item() == pytest.approx(slope, rel=0.01)
+
+
 def test_linear_output_is_unbounded():
     """Without biases a ReLU network is positively homogeneous."""
     network = MLPGenerator(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -210,3 +211,15 @@ def test_a_slope_that_is_bounded_is_declared() -> None:
     """By an option, so that a recipe is warned of a loss that needs it."""
     bounded = ResidualDiscriminator(Shapes((1, 8, 8), 4), widths=(4,), halvings=1)
     assert bounded.lipschitz
+
+
+def test_a_white_picture_has_a_gradient_in_half_precision() -> None:
+    """1 - tanh² of 5 is 4 / (e⁵ + e⁻⁵)²; bfloat16 rounds tanh of 5 to 1."""
+    network: Any = ResidualGenerator(Shapes((1, 12, 8), 4), widths=(6, 5, 4))
+    nn.init.zeros_(network.last.weight)
+    nn.init.constant_(network.last.bias, 5.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        pictures = network(torch.randn(2, 4), None)
+    pictures.mean().backward()
+    slope = 4 / (math.exp(5) + math.exp(-5)) ** 2
+    assert network.last.bias.grad.item() == pytest.approx(slope, rel=0.01)
