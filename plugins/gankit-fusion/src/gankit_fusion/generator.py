@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from gankit import Count, Shapes, full_precision
+from gankit import UNBOUNDED, Count, Shapes, full_precision
 from gankit_fusion.blocks import SLOPE, UpBlock
 from gankit_fusion.shapes import plan_of
 
@@ -29,12 +30,22 @@ class FusionGenerator(nn.Module):
     Args:
         width: channels at the size of the picture; they double at each halving, up to
             eight times as many.
+        output: tanh keeps pictures within [-1, 1], linear does not. There are no norms:
+            on a white ground a short run can drive tanh to where its gradient is 0, and
+            everything stays white; a linear output always leads back.
     """
 
-    output_range = (-1.0, 1.0)
+    output_range: tuple[float, float]
 
-    def __init__(self, shapes: Shapes, *, width: Count = 32) -> None:
+    def __init__(
+        self,
+        shapes: Shapes,
+        *,
+        width: Count = 32,
+        output: Literal["tanh", "linear"] = "tanh",
+    ) -> None:
         super().__init__()
+        self.output_range = (-1.0, 1.0) if output == "tanh" else UNBOUNDED
         plan = plan_of(shapes.sample, width)
         widths = plan.widths[::-1]
         self._conditional = shapes.condition > 0
@@ -52,7 +63,7 @@ class FusionGenerator(nn.Module):
         )
 
     def forward(self, noise: Tensor, condition: Tensor | None) -> Tensor:
-        """Generate pictures (B, C, H, W) within [-1, 1]."""
+        """Generate pictures (B, C, H, W) within ``output_range``."""
         told = noise
         if self._conditional:
             assert condition is not None, "a conditional network needs a condition"
@@ -61,4 +72,6 @@ class FusionGenerator(nn.Module):
         for block in self.blocks:
             features = block(features, told)
         pictures: Tensor = self.end(features)
+        if self.output_range == UNBOUNDED:
+            return pictures
         return full_precision(pictures).tanh()
