@@ -21,6 +21,7 @@ _CELL, _CAPTIONED_CELL = 56, 112  # smallest side of one picture in a grid, in p
 _GAP = 4  # between two cells, in px
 _LINES = 4  # of a caption, at most
 _LINE = 13  # height of one, in px
+_LETTER = 7  # width of most letters, in px
 _PLOT = 480  # side of a plot of points, in px
 _SQUARE = 7  # side of a square of the ground that transparency shows, in px
 
@@ -103,7 +104,7 @@ class _Layout:
         count, _, height, width = samples.shape
         smallest = _CAPTIONED_CELL if captions else _CELL
         zoom = max(1, math.ceil(smallest / min(height, width)))
-        letters = max(4, width * zoom // 6)
+        letters = max(4, width * zoom // _LETTER)
         texts = tuple(textwrap.wrap(text, letters)[:_LINES] for text in captions)
         columns = columns or math.ceil(math.sqrt(count))
         return cls(columns, width * zoom, height * zoom, texts)

@@ -444,6 +444,12 @@ def test_only_some_classes_are_kept_in_every_split(tmp_path):
     data = captioned_folder(root=tmp_path, split="train", only=("fox",))
     texts = [[item.annotations["captions"] for item in s] for s in (data, held(data))]
     assert texts == [[("b",)], [("d",)]]
+    assert "label" in data.facts.annotations
+    data = captioned_folder(root=tmp_path, split="train", only=("fox",), classes="none")
+    same = [[item.annotations["captions"] for item in s] for s in (data, held(data))]
+    assert same == texts
+    assert "label" not in data.facts.annotations
+    assert "label" not in held(data).facts.annotations
     with pytest.raises(DataError, match=r"only = 'dgo': .*did you mean 'dog'"):
         captioned_folder(root=tmp_path, only=("dgo",))
 

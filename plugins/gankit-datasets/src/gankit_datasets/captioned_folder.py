@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Literal
 from unicodedata import normalize
 
+from attrs import evolve
+
 from gankit import Count
 from gankit.errors import DataError, listed, nearest
 from gankit_datasets.captions import Captions, read_jsonl, read_texts, without_suffix
@@ -60,7 +62,8 @@ def captioned_folder(
             and is the split "test"
         classes: take the lines' class or, where no line has one, the sub-folders; or
             take no classes
-        only: keep only pictures of these classes; all, if left out
+        only: keep only pictures of these classes; all, if left out. Where a single one
+            is left, ``classes = "none"`` lets each caption be wrong for the others
         size: pixels a side of what the networks see
         fit: cut the centred square, pad to a square with white, or squash to one
         channels: 3 for colour, 1 for grey, 4 for colour with transparency
@@ -99,7 +102,7 @@ def captioned_folder(
     if captions in (_AUTO, _TEXTS):  # a file that is named may leave pictures out
         remedy = f'caption them, or name the file that may leave some out: "{_FILE}"'
         refuse_most(silent, len(images), place, remedy)
-    every = _entries(place, known, classes)
+    every = _entries(place, known)
     entries = [every[image] for image in sorted(chosen) if image in every]
     if not entries:
         raise DataError(f"every caption in {place} is empty; write some")
@@ -110,6 +113,10 @@ def captioned_folder(
         if split is None or other in (None, split) or not _among(entry, only):
             continue
         splits.setdefault(_HELD_OUT.get(str(other), str(other)), []).append(entry)
+    splits |= {"test": held} if held else {}
+    if classes == "none":
+        kept = _unclassed(kept)
+        splits = {name: _unclassed(entries) for name, entries in splits.items()}
     return PictureFolder(
         place,
         kept,
@@ -118,7 +125,7 @@ def captioned_folder(
         mirror=mirror,
         keep=keep,
         skipped=[*skipped, *silent, *lost],
-        splits=splits | ({"test": held} if held else {}),
+        splits=splits,
     )
 
 
@@ -176,22 +183,22 @@ def _of_split(
     return chosen
 
 
-def _entries(
-    root: Place, known: Mapping[str, Captions], classes: Literal["auto", "none"]
-) -> dict[str, Entry]:
+def _entries(root: Place, known: Mapping[str, Captions]) -> dict[str, Entry]:
     """Make an entry of each picture with captions; of all, so that classes are one."""
     told = {image: said for image, said in sorted(known.items()) if said.texts}
     if not told:
         raise DataError(f"every caption in {root} is empty; write some")
     labels: Sequence[str | None] = [said.label for said in told.values()]
-    if classes == "none":
-        labels = [None] * len(told)
-    elif not any(labels):
+    if not any(labels):
         labels = folder_names(list(told))
     return {
         image: Entry(image, label, tuple(said.texts))
         for (image, said), label in zip(told.items(), labels, strict=True)
     }
+
+
+def _unclassed(entries: Sequence[Entry]) -> list[Entry]:
+    return [evolve(entry, label=None) for entry in entries]
 
 
 def _among(entry: Entry, only: Sequence[str]) -> bool:
