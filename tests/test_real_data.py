@@ -51,6 +51,9 @@ CASES = {
     "mlp-gan": Case("mlp-gan", "mnist", 50_000, 28 * 28),
     "cgan": Case("cgan", "mnist", 50_000, 28 * 28, asked=("--label", "7")),
     "dcgan": Case("dcgan", "mnist", 60_000, 32 * 32, asked=("--label", "7")),
+    "dcgan-small": Case(
+        "dcgan-small", "mnist", 60_000, 32 * 32, asked=("--label", "7"), orders=_ONCE
+    ),
     "sngan-small": Case("sngan-small", "mnist", 60_000, 28 * 28, orders=_ONCE),
     "cgan-projection-small": Case(
         "cgan-projection-small",
