@@ -186,9 +186,9 @@ class Health:
             VANISHING,
             seen=norm <= _VANISHED * usual,
             text=f"the generator's gradient has all but vanished: its norm is "
-            f"{norm:.2g}, and was {usual:.2g} earlier in the run; a loss that does not "
-            "saturate, a lower optimizer.discriminator.lr or a gradient penalty "
-            "usually helps",
+            f"{norm:.2g}, and was {usual:.2g} earlier in the run; a loss and an output "
+            "that do not saturate, a lower optimizer.discriminator.lr or a gradient "
+            "penalty usually helps",
         )
 
     def _look_at_samples(self, run: Run) -> None:

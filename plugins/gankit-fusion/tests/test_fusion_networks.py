@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d
 
-from gankit import Shapes
+from gankit import UNBOUNDED, Shapes
 from gankit_fusion.blocks import Affine, DownBlock, Fusion, UpBlock
 from gankit_fusion.discriminator import FusionDiscriminator
 from gankit_fusion.generator import FusionGenerator
@@ -218,3 +218,16 @@ def test_a_white_picture_has_a_gradient_in_half_precision():
     pictures.mean().backward()
     slope = 4 / (math.exp(5) + math.exp(-5)) ** 2
     assert last.bias.grad.item() == pytest.approx(slope, rel=0.01)
+
+
+def test_a_linear_output_is_what_tanh_squashes():
+    """The same weights; and what is not bounded says so."""
+    linear = FusionGenerator(Shapes((3, 16, 16), 3), width=2, output="linear")
+    squashed = FusionGenerator(Shapes((3, 16, 16), 3), width=2)
+    squashed.load_state_dict(linear.state_dict())
+    noise = 10 * torch.randn(4, 3)
+    pictures = linear(noise, None)
+    assert pictures.abs().max() > 1
+    torch.testing.assert_close(squashed(noise, None), pictures.tanh())
+    assert linear.output_range == UNBOUNDED
+    assert squashed.output_range == (-1.0, 1.0)
